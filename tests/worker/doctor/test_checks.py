@@ -338,6 +338,27 @@ def test_another_folder_that_is_in_use_at_an_equal_place_is_another_deployments(
     assert found.remedy.index("a Redis database of its own") < found.remedy.index("mount the disk")
 
 
+@pytest.mark.parametrize("used_by", ["2 workers of it", None])
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (folder(identity=None), "has no model-root-id.txt that can be read"),
+        (folder(identity=None, stamp=None, fault="Permission denied"), "has no model-root-id.txt that can be read"),
+        (folder(identity=None, stamp=None, fault="gives no answer within 3 s", is_silent=True), "gives no answer"),
+    ],
+)
+def test_a_folder_whose_identity_is_unknown_is_not_called_another_one(
+    change: Change, why: str, used_by: str | None
+) -> None:
+    """It may be the one that Redis and the workers serve: nobody is told to empty Redis. What it is, is named."""
+    facts = replace(SOUND, **change, **redis(used_by=used_by, is_same_place=True))
+    found = {finding.check: finding for finding in examine(facts)}
+    for check in ("redis-model-folder", "worker-model-folder"):
+        assert found[check].verdict is Verdict.NOT_TRIED
+        assert found[check].seen.startswith(f"because {facts.folder.root} {why}")
+        assert str(SERVED.folder) in found[check].seen.partition(", to compare it with ")[2]
+
+
 @pytest.mark.parametrize("is_same_place", [True, False])
 def test_the_own_claim_is_well_however_long_ago_it_was_used(is_same_place: bool) -> None:
     """At the place where it was claimed, and from another host."""

@@ -10,7 +10,7 @@ from tests.worker.conftest import LoopProject, work
 from helioloop.messaging import messages, queues
 from helioloop.messaging.served_root import claim_redis
 from helioloop.registry.requested_rounds import request_path
-from helioloop.registry.root_identity import make_root_identity
+from helioloop.registry.root_identity import FILE_NAME, make_root_identity
 from helioloop_worker.context import Context
 from helioloop_worker.doctor.gathering_redis import read_redis
 from helioloop_worker.loop.round_requests import add_request, resend_planning
@@ -78,6 +78,19 @@ def test_a_redis_of_another_deployment_is_named(loop_project: LoopProject, tmp_p
     assert "Redis is in use for another model folder than this one (used 0 s ago)" in found["sentence"]
     assert "production" not in json.dumps(found)
     assert verdict(loop_project, now=time.time() + 301.0)["cause"] != "model-folder"
+
+
+def test_a_model_folder_whose_identity_is_unknown_is_not_called_another_one(loop_project: LoopProject) -> None:
+    """The file of its identity was cut off: it may be the folder that Redis and the worker serve."""
+    root = loop_project.context.settings.model_root
+    serving = register(loop_project, root)
+    claim_redis(loop_project.context.connection, loop_project.context.settings, make_root_identity(root))
+    (root / FILE_NAME).write_text("")
+    try:
+        found = [verdict(loop_project, now=time.time() + later)["cause"] for later in (0.0, 86400.0)]
+    finally:
+        serving.register_death()
+    assert "model-folder" not in found
 
 
 def test_a_model_folder_whose_disk_is_not_mounted_is_named(loop_project: LoopProject) -> None:

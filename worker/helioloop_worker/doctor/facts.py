@@ -169,7 +169,7 @@ class FolderFacts:
     root : Path
         HELIOLOOP_MODEL_ROOT.
     identity : str or None
-        The identity of that folder; None where it has none yet.
+        The identity of that folder; None where it has none yet, or where it cannot be read.
     stamp : str or None
         What was just written into it; None where nothing could be written.
     fault : str or None

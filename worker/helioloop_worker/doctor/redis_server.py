@@ -7,6 +7,7 @@ from helioloop.messaging import redis_client
 from helioloop_worker.doctor.clocks import Clock
 from helioloop_worker.doctor.facts import Facts, RedisFacts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
+from helioloop_worker.doctor.folders import why_unknown
 
 REDIS: Final = "redis"
 PASSWORD: Final = "redis-password"  # noqa: S105 - the name of a check
@@ -165,6 +166,8 @@ def _check_folder(facts: Facts) -> Finding:
     served = redis.served
     if served is None or (redis.used_by is None and not redis.is_same_place):
         return ok(FOLDER, "no deployment uses it now")
+    if folder.identity is None:
+        return not_tried(FOLDER, f"{why_unknown(folder)}, to compare it with {served.shown}, which Redis serves")
     if served.identity == folder.identity:
         return ok(
             FOLDER, f"Redis serves {folder.root} of this machine" if redis.used_by else "no deployment uses it now"

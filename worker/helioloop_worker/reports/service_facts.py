@@ -117,12 +117,18 @@ def read_services(
 def _foreign_workers(
     connection: redis.Redis, workers: Sequence[BaseWorker], root_identity: str | None
 ) -> tuple[str, ...]:
-    """Return the workers that state another model root than this one."""
+    """Return the workers that state another model root than this one; none where that of this one is unknown."""
+    if root_identity is None:
+        return ()
     foreign = [worker for worker in workers if root_of(connection, worker) not in {None, root_identity}]
     return tuple(sorted(f"{worker.hostname or '?'}:{worker.pid or '?'}" for worker in foreign))
 
 
 def _other_root(connection: redis.Redis, root_identity: str | None) -> ServedRoot | None:
-    """Return the other model root for which Redis was claimed last; None where it was for this one, or for none."""
+    """Return the other model root for which Redis was claimed last.
+
+    None where it was for this one or for none, and where the identity of this one is unknown, as of a folder that may
+    not be read: that may be the same one.
+    """
     served = read_served_root(connection)
-    return None if served is None or served.identity == root_identity else served
+    return served if served is not None and root_identity not in {None, served.identity} else None
