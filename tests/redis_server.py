@@ -3,10 +3,13 @@
 import importlib.util
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
 
+from helioloop_worker.demo.process import free_port
 from helioloop_worker.demo.redis_program import redis_program
 
 
@@ -47,3 +50,23 @@ def stop_redis(server: subprocess.Popen[bytes]) -> None:
     """Stop a server."""
     server.terminate()
     server.wait(timeout=10)
+
+
+@contextmanager
+def redis_that_cannot_save(folder: Path) -> Iterator[str]:
+    """Run a server whose folder, made in this one, is gone, as with a disk that was taken away; give its address."""
+    place, port = folder / "saved", free_port()
+    place.mkdir()
+    url = f"redis://127.0.0.1:{port}/0"
+    server = start_redis(url, "--port", str(port), "--bind", "127.0.0.1", "--dir", place)
+    with redis.Redis.from_url(url) as connection:
+        try:
+            connection.config_set("save", "3600 1")
+            place.rmdir()
+            connection.bgsave()
+            while connection.info()["rdb_last_bgsave_status"] == "ok":
+                time.sleep(0.02)
+            yield url
+        finally:
+            connection.config_set("save", "")  # else it does not end
+            stop_redis(server)

@@ -5,8 +5,9 @@ root, known by its identity (`helioloop.registry.root_identity`). The claim hold
 registered, while jobs wait, and a few minutes longer, in which workers may be restarted. After that, and in an emptied
 Redis, whoever comes first claims it. Workers of an earlier helioloop claim nothing.
 
-Where another model root is at the path and on the host of the claim, the claim holds until Redis is emptied. Then most
-likely a disk is not mounted, and a worker would train all anew in the empty folder below it.
+Where another model root is at the path and on the host of the claim, the claim holds until Redis is emptied. While it
+is used, that may be another deployment, as containers have equal paths and may have equal host names. Once nobody uses
+it, most likely a disk is not mounted, and a worker would train all anew in the empty folder below it.
 """
 
 import json
@@ -122,8 +123,10 @@ def claim_redis(connection: redis.Redis, settings: Settings, identity: str | Non
             if held is not None and held.identity == identity:
                 if is_recent(held.used_at, now=own.used_at, seconds=RENEWED_SECONDS):
                     return
-            elif held is not None and (why := why_held(connection, held, settings, now=own.used_at)):
-                raise ServiceError(_refusal(held, own, why, settings))
+            elif held is not None:
+                used = why_used(connection, held, now=own.used_at)
+                if used is not None or held.is_place_of(settings):
+                    raise ServiceError(_refusal(held, own, used, settings))
             try:
                 pipeline.multi()
                 pipeline.set(KEY, json.dumps(asdict(own)))
@@ -138,19 +141,15 @@ def claim_redis(connection: redis.Redis, settings: Settings, identity: str | Non
         return
 
 
-def why_held(connection: redis.Redis, held: ServedRoot, settings: Settings, *, now: float) -> str | None:
-    """Return why a claim holds at this time (Unix seconds), in words; None where nobody uses it any more.
-
-    Of another model root than that in the settings; where that is at the place of the claim, somebody has to decide.
-    """
+def why_used(connection: redis.Redis, held: ServedRoot, *, now: float) -> str | None:
+    """Return in words by what a claim is in use at this time (Unix seconds); None where nobody uses it any more."""
     roots = [root_of(connection, worker) for worker in Worker.all(connection=connection)]
     if n := roots.count(held.identity):
         return f"{count(n, 'worker')} of it"
     if n := sum(queues.queue_lengths(connection).values()):
         return f"{count(n, 'job')} of it waiting"
-    if is_recent(held.used_at, now=now, seconds=HELD_SECONDS):
-        return f"used {max(0.0, now - held.used_at):.0f} s ago"
-    return "until it was replaced" if held.is_place_of(settings) else None
+    is_used = is_recent(held.used_at, now=now, seconds=HELD_SECONDS)
+    return f"used {max(0.0, now - held.used_at):.0f} s ago" if is_used else None
 
 
 def root_of(connection: redis.Redis, worker: BaseWorker) -> str | None:
@@ -159,17 +158,30 @@ def root_of(connection: redis.Redis, worker: BaseWorker) -> str | None:
     return None if found is None else as_text(found)
 
 
-def _refusal(held: ServedRoot, own: ServedRoot, why: str, settings: Settings) -> str:
+def _refusal(held: ServedRoot, own: ServedRoot, used: str | None, settings: Settings) -> str:
+    """Return why a model root is refused, and the remedies; `used` is None where nobody uses the one of the claim.
+
+    To empty Redis comes last, and with what is stopped before: it may be the Redis of somebody's production.
+    """
+    server = f"Redis at {plain_url(settings.redis_url)}"
+    own_database = (
+        "give each deployment a Redis database of its own (REDIS_URL with another number at its end, such as …/1)"
+    )
+    if used is None:
+        return (
+            f"{server} was in use for another model folder than the one that is at {own.shown} now, as where its disk "
+            "is not mounted, or where it was restored without model-root-id.txt; mount the disk; where the folder that "
+            "is there now is the right one, stop workers and backend and empty that database (FLUSHDB)"
+        )
     if held.is_place_of(settings):
         return (
-            f"Redis at {plain_url(settings.redis_url)} serves another model folder ({why}) than the one that is at "
-            f"{own.shown} now, as where its disk is not mounted, or where it was restored without model-root-id.txt; "
-            "mount the disk; where the folder that is there now is the right one, stop workers and backend and empty "
-            "that database (FLUSHDB)"
+            f"{server} serves another model folder ({used}) than the one that is at {own.shown} here; {own_database}; "
+            "where there is only one deployment, mount the disk of that folder, or restore model-root-id.txt in it; "
+            "where the other folder is given up for good, stop its workers and backend and empty that database "
+            "(FLUSHDB)"
         )
     return (
-        f"Redis at {plain_url(settings.redis_url)} serves another model folder, {held.shown} ({why}), than "
-        f"HELIOLOOP_MODEL_ROOT here, {own.shown}; give each deployment a Redis database of its own (REDIS_URL with "
-        f"another number at its end, such as …/1), or set HELIOLOOP_MODEL_ROOT to the same folder; where "
-        f"{held.folder} is given up for good, stop its workers and backend and empty that database (FLUSHDB)"
+        f"{server} serves another model folder, {held.shown} ({used}), than HELIOLOOP_MODEL_ROOT here, {own.shown}; "
+        f"{own_database}, or set HELIOLOOP_MODEL_ROOT to the same folder; where {held.folder} is given up for good, "
+        "stop its workers and backend and empty that database (FLUSHDB)"
     )

@@ -34,9 +34,9 @@ def let_time_pass(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(served_root.time, "time", lambda: now + seconds)
 
 
-def register_worker(connection: redis.Redis, identity: str) -> Worker:
+def register_worker(connection: redis.Redis, identity: str, *, name: str | None = None) -> Worker:
     """Register a worker of a model root, as its heartbeat does."""
-    worker = Worker([queues.queue(connection, messages.QUEUE_TRAIN)], connection=connection)
+    worker = Worker([queues.queue(connection, messages.QUEUE_TRAIN)], name=name, connection=connection)
     worker.register_birth()
     connection.hset(worker.key, ROOT_FIELD, identity)
     return worker
@@ -108,9 +108,27 @@ def test_a_claim_is_not_given_up_to_another_folder_at_its_place(
     ) as no:
         claim_redis(redis_connection, settings, THEIRS)
     assert "FLUSHDB" in str(no.value)
+    assert "database of its own" not in str(no.value)
     claim_redis(redis_connection, settings, OURS)
     redis_connection.flushdb()
     claim_redis(redis_connection, settings, THEIRS)
+
+
+@pytest.mark.parametrize("use", ["2 workers of it", "1 job of it waiting", "used 60 s ago"])
+def test_another_deployment_of_equal_path_and_host_is_not_told_to_empty_a_redis_in_use(
+    redis_connection: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch, use: str
+) -> None:
+    """Containers may have equal names, such as worker-0: a database of its own comes first, the disk after it."""
+    claim_redis(redis_connection, settings, OURS)
+    if "worker" in use:
+        for name in ("one", "two"):
+            register_worker(redis_connection, OURS, name=name)
+    if "job" in use:
+        queues.send(redis_connection, messages.Reconcile(project=1))
+    let_time_pass(monkeypatch, 60.0 if "used" in use else 7200.0)
+    with pytest.raises(ServiceError, match=rf"\({use}\).*a Redis database of its own.*mount the disk") as no:
+        claim_redis(redis_connection, settings, THEIRS)
+    assert str(no.value).endswith("given up for good, stop its workers and backend and empty that database (FLUSHDB)")
 
 
 def test_a_claim_is_given_up_to_a_folder_of_that_path_on_another_host(

@@ -134,7 +134,7 @@ SOUND = Facts(
         open_without=False,
         is_local=False,
         served=SERVED,
-        held_by="2 workers of it",
+        used_by="2 workers of it",
     ),
     workers=(SCORE, TRAIN),
     machine=MachineFacts(

@@ -118,7 +118,9 @@ CASES: dict[str, Change] = {
     "redis-password/none-on-this-machine": redis(has_password=False, open_without=None, is_local=True),
     "redis-password/not-required": redis(open_without=True),
     "redis-model-folder/another-folder": redis(served=replace(SERVED, identity="b" * 16, host="gpu2")),
-    "redis-model-folder/replaced-folder": redis(served=replace(SERVED, identity="b" * 16), is_same_place=True),
+    "redis-model-folder/replaced-folder": redis(
+        served=replace(SERVED, identity="b" * 16), used_by=None, is_same_place=True
+    ),
     "redis-memory/full": redis(no_writes=FULL),
     "redis-persistence/failing": info(rdb_last_bgsave_status="err"),
     "redis-persistence/off": redis(info=INFO | {"aof_enabled": 0}, config={"save": "", "appendonly": "no"}),
@@ -326,6 +328,43 @@ def test_without_info_of_redis_what_depends_on_it_is_not_tried() -> None:
     for check in ("redis-persistence", "redis-memory", "redis-version"):
         assert found[check].verdict is Verdict.NOT_TRIED
         assert found[check].seen == "because the user in REDIS_URL may not run INFO"
+
+
+def test_another_folder_that_is_in_use_at_an_equal_place_is_another_deployments() -> None:
+    """Containers have equal paths, and may have equal host names: to empty Redis is not the first thing to do."""
+    change = redis(served=replace(SERVED, identity="b" * 16), used_by="2 workers of it", is_same_place=True)
+    found = {finding.check: finding for finding in examine(replace(SOUND, **change))}["redis-model-folder"]
+    assert (found.cause, "2 workers of it" in found.seen) == ("another-folder", True)
+    assert found.remedy.index("a Redis database of its own") < found.remedy.index("mount the disk")
+
+
+@pytest.mark.parametrize("used_by", ["2 workers of it", None])
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (folder(identity=None), "has no model-root-id.txt that can be read"),
+        (folder(identity=None, stamp=None, fault="Permission denied"), "has no model-root-id.txt that can be read"),
+        (folder(identity=None, stamp=None, fault="gives no answer within 3 s", is_silent=True), "gives no answer"),
+    ],
+)
+def test_a_folder_whose_identity_is_unknown_is_not_called_another_one(
+    change: Change, why: str, used_by: str | None
+) -> None:
+    """It may be the one that Redis and the workers serve: nobody is told to empty Redis. What it is, is named."""
+    facts = replace(SOUND, **change, **redis(used_by=used_by, is_same_place=True))
+    found = {finding.check: finding for finding in examine(facts)}
+    for check in ("redis-model-folder", "worker-model-folder"):
+        assert found[check].verdict is Verdict.NOT_TRIED
+        assert found[check].seen.startswith(f"because {facts.folder.root} {why}")
+        assert str(SERVED.folder) in found[check].seen.partition(", to compare it with ")[2]
+
+
+@pytest.mark.parametrize("is_same_place", [True, False])
+def test_the_own_claim_is_well_however_long_ago_it_was_used(is_same_place: bool) -> None:
+    """At the place where it was claimed, and from another host."""
+    change = redis(used_by=None, is_same_place=is_same_place)
+    found = {finding.check: finding for finding in examine(replace(SOUND, **change))}["redis-model-folder"]
+    assert (found.verdict, found.seen) == (Verdict.OK, "no deployment uses it now")
 
 
 def test_a_disk_that_is_nearly_full_hides_no_folder_that_cannot_be_looked_at() -> None:

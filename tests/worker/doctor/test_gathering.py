@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ from tests.backend.conftest import serve  # noqa: F401 - a fixture
 from tests.worker.doctor.conftest import CARD, HOOK, LEGACY, PROJECT, token
 from werkzeug.serving import make_server
 
+from helioloop.messaging.served_root import KEY, ServedRoot, claim_redis
+from helioloop.registry.root_identity import FILE_NAME as ID_NAME
+from helioloop.registry.root_identity import make_root_identity
+from helioloop.registry.stamp import FILE_NAME as STAMP_NAME
 from helioloop.settings import Settings
 from helioloop_backend.wsgi import create_app
 from helioloop_worker.context import Context
@@ -34,7 +38,7 @@ from helioloop_worker.doctor.examination import examine
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Finding, Verdict
 from helioloop_worker.doctor.gathering import gather
-from helioloop_worker.doctor.gathering_here import missing_packages
+from helioloop_worker.doctor.gathering_here import missing_packages, read_folder
 from helioloop_worker.doctor.gathering_redis import read_redis
 from helioloop_worker.labelstudio.probe import Fault, Prober
 from helioloop_worker.loop.video import render_video
@@ -217,6 +221,35 @@ def test_whether_redis_is_reached_on_this_machine(host: str, is_here: bool) -> N
 def test_redis_that_is_not_there(settings: Settings) -> None:
     for url, cause in {"redis://127.0.0.1:1/0": "unreachable", "http://redis": "no-address"}.items():
         assert findings(read(settings.model_copy(update={"redis_url": url})))["redis"].cause == cause
+
+
+def test_an_own_claim_that_nobody_uses_now_is_well(own: Settings, redis_connection: redis.Redis) -> None:
+    """As after a weekend with all stopped."""
+    claim = ServedRoot.here(own, str(make_root_identity(own.model_root)))
+    redis_connection.set(KEY, json.dumps(asdict(replace(claim, used_at=time.time() - 86400.0))))
+    found = findings(replace(read(own), folder=read_folder(own, None)))["redis-model-folder"]
+    assert (found.verdict, found.seen) == (Verdict.OK, "no deployment uses it now")
+
+
+def test_a_folder_on_a_full_disk_is_known_all_the_same(own: Settings, redis_connection: redis.Redis) -> None:
+    """No stamp can be written, in whose place is a folder here; its identity is read and is that of the claim."""
+    claim_redis(redis_connection, own, make_root_identity(own.model_root))
+    (own.model_root / STAMP_NAME).mkdir()
+    folder = read_folder(own, None)
+    assert (folder.stamp, folder.fault is None) == (None, False)
+    assert findings(replace(read(own), folder=folder))["redis-model-folder"].verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("lost", ["the folder", "its file"])
+def test_a_folder_that_cannot_be_known_is_no_other_one(own: Settings, redis_connection: redis.Redis, lost: str) -> None:
+    """The folder is gone, or the file of its identity was cut off: nobody is told to empty Redis because of that."""
+    claim_redis(redis_connection, own, make_root_identity(own.model_root))
+    if lost == "the folder":
+        shutil.rmtree(own.model_root)
+    else:
+        (own.model_root / ID_NAME).write_text("")
+    found = findings(replace(read(own), folder=read_folder(own, None)))["redis-model-folder"]
+    assert found.verdict is Verdict.NOT_TRIED
 
 
 def test_workers_state_their_code_and_device(settings: Settings, redis_connection: redis.Redis) -> None:

@@ -1,16 +1,14 @@
 """A Redis that answers and stores nothing: the doctor names its memory if it is full, its disk if it cannot save."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import redis
-from tests.redis_server import start_redis, stop_redis
+from tests.redis_server import redis_that_cannot_save
 
 from helioloop.settings import Settings
 from helioloop_worker.context import Context
-from helioloop_worker.demo.process import free_port
 from helioloop_worker.doctor.examination import examine
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Finding, Verdict
@@ -51,21 +49,8 @@ def test_a_full_redis_is_wrong_because_of_its_memory(settings: Settings, redis_c
 
 def test_a_redis_that_cannot_save_is_wrong_because_of_its_disk(settings: Settings, tmp_path: Path) -> None:
     """Its folder is gone, as with a disk that was taken away."""
-    place, port = tmp_path / "saved", free_port()
-    place.mkdir()
-    url = f"redis://127.0.0.1:{port}/0"
-    server = start_redis(url, "--port", str(port), "--bind", "127.0.0.1", "--dir", place)
-    with redis.Redis.from_url(url) as connection:
-        try:
-            connection.config_set("save", "3600 1")
-            place.rmdir()
-            connection.bgsave()
-            while connection.info()["rdb_last_bgsave_status"] == "ok":
-                time.sleep(0.02)
-            found = findings(read(settings.model_copy(update={"redis_url": url})))
-        finally:
-            connection.config_set("save", "")  # else it does not end
-            stop_redis(server)
+    with redis_that_cannot_save(tmp_path) as url:
+        found = findings(read(settings.model_copy(update={"redis_url": url})))
     assert (found["redis"].verdict, found["redis"].seen) == (Verdict.OK, "Redis answers")
     assert (found["redis-persistence"].verdict, found["redis-persistence"].cause) == (Verdict.WRONG, "failing")
     assert found["worker-score"].cause == "none"

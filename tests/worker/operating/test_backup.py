@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -191,22 +192,28 @@ def test_the_copy_has_no_locks_no_unfinished_files_and_no_rounds(shown_project: 
     assert {path.relative_to(project.model_dir) for path in project.model_dir.rglob("*")} == before
 
 
-def test_redis_is_emptied_as_the_document_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One with a password, on a port; other databases are left alone, and a wrong password is an error."""
+@pytest.mark.parametrize("password", ["s3same and more", "", None], ids=["a password", "an empty one", "none"])
+def test_redis_is_emptied_as_the_document_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str | None
+) -> None:
+    """With a password and without, on a port; other databases are left alone, and a wrong password is an error."""
     port = free_port()
-    url = f"redis://:s3same@127.0.0.1:{port}"
-    options = ("--port", str(port), "--bind", "127.0.0.1", "--requirepass", "s3same", "--dir", tmp_path)
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", tmp_path]
+    if password:
+        options += ["--requirepass", password]
+    url = f"redis://{f':{quote(password)}@' if password else ''}127.0.0.1:{port}"
     server = start_redis(f"{url}/0", *options)
     monkeypatch.setenv("PATH", f"{BINARY.parent}:{os.environ['PATH']}")  # redis-cli is beside the server
-    variables = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_DATABASE": "1"}
+    address = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_DATABASE": "1"}
     try:
         with redis.Redis.from_url(f"{url}/0") as others, redis.Redis.from_url(f"{url}/1") as own:
             others.set("a", "b")
             own.set("a", "b")
-            with pytest.raises(AssertionError, match=r"operating\.md"):
-                run_block("empty Redis", {**variables, "REDIS_PASSWORD": "wr0ng"})
-            assert own.dbsize() == 1
-            run_block("empty Redis", {**variables, "REDIS_PASSWORD": "s3same"})
+            if password:
+                with pytest.raises(AssertionError, match=r"operating\.md"):
+                    run_block("empty Redis", {**address, "REDIS_PASSWORD": "wr0ng"})
+                assert own.dbsize() == 1
+            run_block("empty Redis", address if password is None else {**address, "REDIS_PASSWORD": password})
             assert (others.dbsize(), own.dbsize()) == (1, 0)
     finally:
         stop_redis(server)

@@ -10,7 +10,7 @@ from tests.worker.conftest import LoopProject, work
 from helioloop.messaging import messages, queues
 from helioloop.messaging.served_root import claim_redis
 from helioloop.registry.requested_rounds import request_path
-from helioloop.registry.root_identity import make_root_identity
+from helioloop.registry.root_identity import FILE_NAME, make_root_identity
 from helioloop_worker.context import Context
 from helioloop_worker.doctor.gathering_redis import read_redis
 from helioloop_worker.loop.round_requests import add_request, resend_planning
@@ -80,6 +80,19 @@ def test_a_redis_of_another_deployment_is_named(loop_project: LoopProject, tmp_p
     assert verdict(loop_project, now=time.time() + 301.0)["cause"] != "model-folder"
 
 
+def test_a_model_folder_whose_identity_is_unknown_is_not_called_another_one(loop_project: LoopProject) -> None:
+    """The file of its identity was cut off: it may be the folder that Redis and the worker serve."""
+    root = loop_project.context.settings.model_root
+    serving = register(loop_project, root)
+    claim_redis(loop_project.context.connection, loop_project.context.settings, make_root_identity(root))
+    (root / FILE_NAME).write_text("")
+    try:
+        found = [verdict(loop_project, now=time.time() + later)["cause"] for later in (0.0, 86400.0)]
+    finally:
+        serving.register_death()
+    assert "model-folder" not in found
+
+
 def test_a_model_folder_whose_disk_is_not_mounted_is_named(loop_project: LoopProject) -> None:
     """Redis was in use for the folder on it, at the same path; however long ago, doctor and status say so."""
     settings = loop_project.context.settings
@@ -91,6 +104,19 @@ def test_a_model_folder_whose_disk_is_not_mounted_is_named(loop_project: LoopPro
     facts: dict[str, Any] = {}
     read_redis(lambda **read: facts.update(read), settings, timeout_seconds=2.0)
     assert (facts["redis"].served.identity, facts["redis"].is_same_place) == ("b" * 16, True)
+
+
+def test_another_deployment_of_equal_path_and_host_name_is_no_disk_that_is_not_mounted(
+    loop_project: LoopProject,
+) -> None:
+    """While it uses Redis, whoever empties it empties the queues of the other one."""
+    settings = loop_project.context.settings
+    claim_redis(loop_project.context.connection, settings, "b" * 16)
+    make_root_identity(settings.model_root)
+    found = verdict(loop_project)
+    assert "Redis is in use for another model folder than this one (used 0 s ago)" in found["sentence"]
+    assert "mount the disk" in found["action"]
+    assert "FLUSHDB" not in found["action"]
 
 
 def test_a_request_that_another_deployments_worker_planned_in_its_own_folder_is_not_well(

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import Result
+from tests.redis_server import redis_that_cannot_save
 from tests.worker.conftest import LoopProject
 from tests.worker.reports.shown_status import TOKEN, fail, show
 from tests.worker.shell import run_one_of
@@ -100,14 +102,32 @@ def test_a_redis_that_answers_and_stores_nothing_is_not_well(
         result = run_one_of(commands, *words)
     finally:
         loop_project.context.connection.execute_command(*mend)
+    check_that_it_stores_nothing(result, why)
+    found = json.loads(run_one_of(commands, *words).stdout)
+    assert (found["verdict"]["cause"] == "redis", found["services"]["no_writes"]) == (False, None)
+
+
+def test_a_redis_that_cannot_save_is_shown_as_one_that_answers(
+    loop_project: LoopProject, commands: list[click.Command], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It refuses a ping, too, and still answers all that is asked: to start it or to correct its address is no help."""
+    with redis_that_cannot_save(tmp_path) as url:
+        settings = loop_project.context.settings.model_copy(update={"redis_url": url})
+        for module in (status_command, options):
+            monkeypatch.setattr(module, "load_settings", lambda: settings)
+        result = run_one_of(commands, "status", "--project", str(loop_project.id), "--json")
+    check_that_it_stores_nothing(result, "cannot save to its disk")
+
+
+def check_that_it_stores_nothing(result: Result, why: str) -> None:
+    """Check what the status says of a Redis that answers and stores nothing; its queues are shown."""
     assert result.exit_code == ServiceError.exit_code
     found = json.loads(result.stdout)
     assert (found["verdict"]["cause"], found["verdict"]["well"]) == ("redis", False)
     assert why in found["verdict"]["sentence"]
     assert why in result.stderr
+    assert "Correct that; until then no job runs" in found["verdict"]["action"]
     assert found["services"]["queues"]
-    found = json.loads(run_one_of(commands, *words).stdout)
-    assert (found["verdict"]["cause"] == "redis", found["services"]["no_writes"]) == (False, None)
 
 
 def test_a_redis_whose_user_may_read_alone_is_shown(

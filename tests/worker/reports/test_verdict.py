@@ -203,7 +203,7 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "Wait",
     ),
     "another folder is at the place of the model folder": (
-        with_services(foreign_redis="until it was replaced", was_replaced=True, queues=unserved("helioloop-train")),
+        with_services(was_replaced=True, queues=unserved("helioloop-train")),
         "model-folder",
         "its disk is not mounted",
         "Mount the disk",

@@ -43,8 +43,8 @@ class RedisFacts:
         Whether it is reached by a loopback address or a Unix socket.
     served : ServedRoot or None
         The model root for which it was claimed last.
-    held_by : str or None
-        Why that claim holds; None where nobody uses that model root there any more.
+    used_by : str or None
+        By what that claim is in use; None where nobody uses that model root there any more.
     is_same_place : bool
         Whether that model root was at the path of this one, on this host.
     """
@@ -60,7 +60,7 @@ class RedisFacts:
     open_without: bool | None = None
     is_local: bool = True
     served: ServedRoot | None = None
-    held_by: str | None = None
+    used_by: str | None = None
     is_same_place: bool = False
 
 
@@ -169,7 +169,7 @@ class FolderFacts:
     root : Path
         HELIOLOOP_MODEL_ROOT.
     identity : str or None
-        The identity of that folder; None where it has none yet.
+        The identity of that folder; None where it has none yet, or where it cannot be read.
     stamp : str or None
         What was just written into it; None where nothing could be written.
     fault : str or None

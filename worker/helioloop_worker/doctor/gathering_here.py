@@ -89,11 +89,11 @@ def read_folder(settings: Settings, project: int | None, silent: Collection[Path
     root = settings.model_root
     if root in silent:
         return FolderFacts(root=root, fault=f"gives {what_is_wrong()}", is_silent=True)
+    root_identity = read_root_identity(root)
     try:
         stamp = write_stamp(root)
     except OSError as error:
-        return FolderFacts(root=root, fault=error.strerror or str(error))
-    root_identity = read_root_identity(root)
+        return FolderFacts(root=root, identity=root_identity, fault=error.strerror or str(error))
     if project is None:
         return FolderFacts(root=root, identity=root_identity, stamp=stamp)
     folder = settings.model_dir(project)

@@ -15,7 +15,7 @@ from helioloop.environment.stored_times import is_ahead
 from helioloop.errors import ServiceError, SettingsError
 from helioloop.messaging import redis_client
 from helioloop.messaging.roles import CODE_FIELD, DEVICE_FIELD, FOLDER_FIELD, ROOT_FIELD
-from helioloop.messaging.served_root import read_served_root, why_held
+from helioloop.messaging.served_root import read_served_root, why_used
 from helioloop.messaging.unreadable import as_text
 from helioloop.settings import Settings
 from helioloop_worker.doctor.addresses import is_loopback
@@ -71,7 +71,7 @@ def _redis(connection: redis.Redis, settings: Settings, *, timeout_seconds: floa
         open_without=_is_open(connection, timeout_seconds) if options.get("password") else None,
         is_local=is_local(connection),
         served=served,
-        held_by=None if served is None else why_held(connection, served, settings, now=time.time()),
+        used_by=None if served is None else why_used(connection, served, now=time.time()),
         is_same_place=served is not None and served.is_place_of(settings),
     )
 

@@ -7,6 +7,7 @@ from helioloop.messaging import redis_client
 from helioloop_worker.doctor.clocks import Clock
 from helioloop_worker.doctor.facts import Facts, RedisFacts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
+from helioloop_worker.doctor.folders import why_unknown
 
 REDIS: Final = "redis"
 PASSWORD: Final = "redis-password"  # noqa: S105 - the name of a check
@@ -74,8 +75,8 @@ _NOT_REQUIRED = Cause(
 _OTHER_FOLDER = Cause(
     check=FOLDER,
     name="another-folder",
-    remedy="Give each deployment a Redis database of its own (REDIS_URL with another number at its end, such as …/1), "
-    "or set HELIOLOOP_MODEL_ROOT to the same folder; where the other one is given up for good, stop its workers and "
+    remedy="Give each deployment a Redis database of its own (such as …/1 in REDIS_URL), or set HELIOLOOP_MODEL_ROOT "
+    "to the same folder; where there is only one, mount the disk; where the other is given up, stop its workers and "
     "backend and empty that database (FLUSHDB).",
 )
 _REPLACED_FOLDER = Cause(
@@ -163,17 +164,21 @@ def _check_folder(facts: Facts) -> Finding:
     if folder is None:
         return out_of_time(FOLDER)
     served = redis.served
-    if served is None or redis.held_by is None:
+    if served is None or (redis.used_by is None and not redis.is_same_place):
         return ok(FOLDER, "no deployment uses it now")
-    if served.identity != folder.identity and redis.is_same_place:
+    if folder.identity is None:
+        return not_tried(FOLDER, f"{why_unknown(folder)}, to compare it with {served.shown}, which Redis serves")
+    if served.identity == folder.identity:
+        return ok(
+            FOLDER, f"Redis serves {folder.root} of this machine" if redis.used_by else "no deployment uses it now"
+        )
+    if redis.used_by is None:
         return _REPLACED_FOLDER.found(
-            facts, f"Redis serves the folder that was at {folder.root} before ({redis.held_by}), and another is there"
+            facts, f"Redis was in use for the folder that was at {folder.root} before, and another is there"
         )
-    if folder.identity is None or served.identity != folder.identity:
-        return _OTHER_FOLDER.found(
-            facts, f"Redis serves {served.shown} ({redis.held_by}), which is not {folder.root} of this machine"
-        )
-    return ok(FOLDER, f"Redis serves {folder.root} of this machine")
+    return _OTHER_FOLDER.found(
+        facts, f"Redis serves {served.shown} ({redis.used_by}), which is not {folder.root} of this machine"
+    )
 
 
 def _check_persistence(facts: Facts) -> Finding:

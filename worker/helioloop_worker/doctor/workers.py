@@ -7,6 +7,7 @@ from helioloop.messaging.messages import QUEUE_TRAIN
 from helioloop.messaging.roles import ROLE_QUEUES, Role
 from helioloop_worker.doctor.facts import Facts, WorkerFacts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
+from helioloop_worker.doctor.folders import why_unknown
 from helioloop_worker.doctor.redis_server import REDIS
 
 SCORE: Final = "worker-score"
@@ -129,6 +130,9 @@ def _check_folder(facts: Facts) -> Finding:
     if not facts.workers:
         return not_tried(FOLDER, "there is no worker")
     own, known = facts.folder, [worker for worker in facts.workers if worker.root_identity is not None]
+    if known and own.identity is None:
+        seen = ", ".join(dict.fromkeys(f"{worker.model_root}" for worker in known))
+        return not_tried(FOLDER, f"{why_unknown(own)}, to compare it with {seen}, in which workers work")
     other = [f"{worker.name} works in {worker.model_root}" for worker in known if worker.root_identity != own.identity]
     unknown = [worker.name for worker in facts.workers if worker.root_identity is None]
     if other:

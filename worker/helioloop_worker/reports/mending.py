@@ -40,7 +40,7 @@ def model_folder(status: ProjectStatus) -> Found:
     if services is None:
         return []
     doctor = f"`helioloop doctor --project {status.project}` names the folders."
-    if services.foreign_redis is not None and services.was_replaced:
+    if services.was_replaced:
         return [
             (
                 "This model folder is not the one for which Redis was in use, and is at its place: its disk is not "
@@ -54,8 +54,8 @@ def model_folder(status: ProjectStatus) -> Found:
             (
                 f"Redis is in use for another model folder than this one ({services.foreign_redis}): its workers, "
                 "queues and events are another deployment's.",
-                "Give each deployment a Redis database of its own in REDIS_URL, or the same HELIOLOOP_MODEL_ROOT. "
-                f"{doctor}",
+                "Give each deployment a Redis database of its own in REDIS_URL, or the same HELIOLOOP_MODEL_ROOT; "
+                f"where there is only one deployment, mount the disk of its model folder. {doctor}",
             )
         ]
     if not services.foreign_workers:

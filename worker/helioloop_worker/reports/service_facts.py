@@ -15,7 +15,7 @@ from helioloop.messaging import queues, redis_client
 from helioloop.messaging.messages import PlanRound
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import due_at
-from helioloop.messaging.served_root import ServedRoot, read_served_root, root_of, why_held
+from helioloop.messaging.served_root import ServedRoot, read_served_root, root_of, why_used
 from helioloop.registry.root_identity import read_root_identity
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
@@ -56,9 +56,9 @@ class ServiceFacts:
 
     `failing_jobs` are those that failed and have not succeeded since; each is tried again or parked. `is_planned` says
     whether a job that plans a round waits or runs. `foreign_workers` are those that work in another model folder, each
-    as host name and process id; `foreign_redis` is None, or why all of Redis is in use for another one, which was at
-    the place of this one before where `was_replaced`. `no_writes` is None, or why Redis, which answers, stores nothing,
-    in a sentence: then no job runs.
+    as host name and process id; `foreign_redis` is None, or by what all of Redis is in use for another one.
+    `was_replaced` is true where Redis was in use for one that was at the place of this one. `no_writes` is None, or why
+    Redis, which answers, stores nothing, in a sentence: then no job runs.
     """
 
     events_waiting: int
@@ -79,12 +79,15 @@ def read_services(
     connection: redis.Redis, registry: Registry, settings: Settings, project: int, *, now: float
 ) -> ServiceFacts:
     """Return what Redis holds about a project."""
+    # Before all else: a new connection pings, which a Redis that cannot save refuses like a write, and then goes on.
+    no_writes = redis_client.why_it_takes_no_writes(connection, settings)
     state = RedisRetrainState(connection)
     pending, running = state.pending_events(project), state.running(project)
     registered = Worker.all(connection=connection)
     workers = Counter(name for worker in registered for name in worker.queue_names())
     root_identity = read_root_identity(settings.model_root)
     other = _other_root(connection, root_identity)
+    used = None if other is None else why_used(connection, other, now=now)
     return ServiceFacts(
         events_waiting=0 if pending is None else pending.count,
         check_due_at=None if pending is None else iso_time(due_at(pending, settings, now=now)),
@@ -105,21 +108,27 @@ def read_services(
         failing_jobs=tuple(failing_jobs(connection, settings, project)),
         is_planned=queues.job_status(connection, PlanRound(project=project)) in _TO_COME,
         foreign_workers=_foreign_workers(connection, registered, root_identity),
-        foreign_redis=None if other is None else why_held(connection, other, settings, now=now),
-        was_replaced=other is not None and other.is_place_of(settings),
-        no_writes=redis_client.why_it_takes_no_writes(connection, settings),
+        foreign_redis=used,
+        was_replaced=other is not None and used is None and other.is_place_of(settings),
+        no_writes=no_writes,
     )
 
 
 def _foreign_workers(
     connection: redis.Redis, workers: Sequence[BaseWorker], root_identity: str | None
 ) -> tuple[str, ...]:
-    """Return the workers that state another model root than this one."""
+    """Return the workers that state another model root than this one; none where that of this one is unknown."""
+    if root_identity is None:
+        return ()
     foreign = [worker for worker in workers if root_of(connection, worker) not in {None, root_identity}]
     return tuple(sorted(f"{worker.hostname or '?'}:{worker.pid or '?'}" for worker in foreign))
 
 
 def _other_root(connection: redis.Redis, root_identity: str | None) -> ServedRoot | None:
-    """Return the other model root for which Redis was claimed last; None where it was for this one, or for none."""
+    """Return the other model root for which Redis was claimed last.
+
+    None where it was for this one or for none, and where the identity of this one is unknown, as of a folder that may
+    not be read: that may be the same one.
+    """
     served = read_served_root(connection)
-    return None if served is None or served.identity == root_identity else served
+    return served if served is not None and root_identity not in {None, served.identity} else None

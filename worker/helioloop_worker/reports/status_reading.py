@@ -246,7 +246,7 @@ def _audit(root: Path, stamp: tuple[str, ...]) -> ProjectAudit | None:  # noqa: 
 
 
 def _services(registry: Registry, settings: Settings, project: int, *, now: float) -> ServiceFacts:
-    connection = redis_client.connect(settings)
+    connection = redis_client.make_client(settings)  # `connect` refuses a Redis that cannot save, because it pings
     try:
         with redis_client.plain_errors(settings):
             return read_services(connection, registry, settings, project, now=now)
