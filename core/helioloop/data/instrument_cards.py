@@ -13,6 +13,7 @@ INSTRUMENTS = {
 }
 """How the cards of magnetograms and cubes name the instruments that have a built-in profile."""
 _IMITATED = re.compile(r"SIMUL|SYNTH|LIKE|SCALED")
+"""What cards say where the field is not as the instrument that they name measured it."""
 _SPACECRAFT = {"SOHO": "MDI", "SDO": "HMI"}
 """Where a file names the spacecraft alone: each has one magnetograph."""
 

@@ -14,8 +14,8 @@ from helioloop.words import count
 def other_instrument(files: CubeFiles, profile: Profile | None) -> str | None:
     """Return the instrument that a cube's cards name where the profile is for another one, else None.
 
-    Only MDI, HMI and GONG are told apart: other names may be those of a data set, a program or a detector. Nothing is
-    told of cards that name several of them, or a simulation: their field may be on the scale of the profile.
+    Only MDI, HMI and GONG are told apart: other names may be those of a data set, a program or a detector. Cards that
+    name several of them, or a simulation, count as none: the field may be on the scale of the profile.
 
     Raises
     ------
@@ -25,11 +25,9 @@ def other_instrument(files: CubeFiles, profile: Profile | None) -> str | None:
     if profile is None or profile.instrument.name.upper() not in INSTRUMENTS:
         return None
     with errors_named_after(files.path), open_checked(io.BytesIO(files.content)) as hdus:
-        headers = [header for header in (cube_image(hdus).header, hdus[0].header) if instrument_of(header) is not None]
-        if not headers or is_adapted(headers[0]):
-            return None
-        named = instrument_of(headers[0])
-    return named if named in INSTRUMENTS and named != profile.instrument.name.upper() else None
+        named = [header for header in (cube_image(hdus).header, hdus[0].header) if instrument_of(header) is not None]
+        instrument = None if not named or is_adapted(named[0]) else instrument_of(named[0])
+    return instrument if instrument in INSTRUMENTS and instrument != profile.instrument.name.upper() else None
 
 
 def instrument_doubt(instrument: str, profile: Profile) -> str:

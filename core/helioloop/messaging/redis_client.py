@@ -102,7 +102,7 @@ def try_to_write(connection: redis.Redis) -> None:
 def why_it_takes_no_writes(connection: redis.Redis, settings: Settings) -> str | None:
     """Return why Redis, which answers, stores nothing now, and the remedy, in a sentence; None where it does.
 
-    None, too, for a user that may read alone, as one of a monitor: that is no fault of Redis.
+    None, too, for a user with the right to read only, such as a monitor's: that is no fault of Redis.
     """
     try:
         try_to_write(connection)

@@ -41,7 +41,7 @@ def version_names(model_dir: Path) -> list[str]:
 def misnamed_folders(model_dir: Path) -> list[str]:
     """Return the names of folders among the versions that have a card and another name, as ``v0001.bak`` or ``V0001``.
 
-    They are no versions. Hidden ones, as copying programs make them, and those that may not be read are left out.
+    They do not count as versions. Hidden ones, which copying programs make, and unreadable ones are left out.
     """
     folder = model_dir / FOLDER
     if not folder.is_dir():

@@ -126,7 +126,7 @@ def test_a_version_merged_from_two_machines_is_named(registry: Registry, copied:
 
 
 def test_weights_whose_round_has_no_name_are_of_no_other_round(registry: Registry) -> None:
-    """A fingerprint that is no text, as another program wrote it, or none, as in versions of an earlier helioloop."""
+    """A fingerprint that is not text, from another program, or none, as in versions of an earlier helioloop."""
     path = weights(registry, "v0001")
     for made in ([], None):
         header = json.dumps({} if made is None else {"__metadata__": {"fingerprint": made}}).encode()
