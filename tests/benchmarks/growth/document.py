@@ -102,7 +102,7 @@ def _fraction(found: Found, size: int) -> str:
     steps = found[size]["steps"]
     if not per_cube or not all(name in steps for name in PRELABELLING):
         return ""
-    inside, beside = (size * seconds for seconds in min(per_cube))
+    inside, beside = (size * seconds for seconds in min(per_cube, key=sum))
     others = beside + sum(steps[name]["cpu_seconds"] + steps[name]["server_seconds"] for name in PRELABELLING)
     return f"{inside / (inside + others):.0%}"
 
