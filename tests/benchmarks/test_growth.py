@@ -70,10 +70,8 @@ def test_the_fraction_in_networks_leaves_out_what_scoring_does_beside_them() -> 
 
 def test_a_size_measured_earlier_stays_in_the_table_beside_a_new_one() -> None:
     """The earlier one was read from JSON, which makes lists; both fractions have the shorter time of a cube."""
-    steps = dict.fromkeys(
-        PRELABELLING, {"own_seconds": 9.0, "cpu_seconds": 4.0, "server_seconds": 1.0, "calls": 1, "rows": 1}
-    )
-    both = {"steps": steps, "peak_mb": 1, "files": 0}
+    step = {"own_seconds": 9.0, "cpu_seconds": 4.0, "server_seconds": 1.0, "calls": 1, "rows": 1}
+    both = {"steps": dict.fromkeys(PRELABELLING, step), "peak_mb": 1, "files": 0}
     found = {1000: {**both, "cube_seconds": [0.06, 0.02]}, 2000: {**both, "cube_seconds": (0.07, 0.03)}}
     assert "| fraction of pre-labelling in networks | 60% | 67% |" in table(found)
 

@@ -6,6 +6,7 @@ as a whole, so it needs no locks, which network file systems often lack.
 """
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -88,22 +89,36 @@ def indexed_bytes(path: Path) -> int | None:
     return None
 
 
+def score_file_names(folder: Path) -> list[str]:
+    """Return the names of the score files of a folder, oldest first; none where it is absent.
+
+    `Path.glob` finds none in a folder that may not be read, as if nothing were scored; this is a `PermissionError`.
+    There are as many as there were jobs, and each job lists them, so names are all that is made of them.
+    """
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(name for name in names if name.endswith(".jsonl"))
+
+
 def update_index(folder: Path) -> None:
     """Make the index anew where it lacks much; what cannot be written or read leaves the index as it was."""
-    try:
-        sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.jsonl"))}
-    except OSError:  # `remove_curves` deleted a file that was just listed
-        return
     covered: dict[str, int] = {}
     with suppress(sqlite3.Error), closing(_open(folder)) as index:
         covered = _covered(index)
-    if not covered.keys() <= sizes.keys():
-        covered = {}
-    lacking = [name for name in sizes if name not in covered]
-    # A score file that sorts before one in the index would replace a later score.
-    if any(name < max(covered, default="") for name in lacking):
-        covered, lacking = {}, list(sizes)
-    if lacking and COVERED * sum(sizes[name] for name in lacking) >= sum(covered.values()):
+    try:
+        names = score_file_names(folder)
+        if not covered.keys() <= set(names):
+            covered = {}
+        lacking = [name for name in names if name not in covered]
+        # A score file that sorts before one in the index would replace a later score.
+        if any(name < max(covered, default="") for name in lacking):
+            covered, lacking = {}, names
+        size = sum((folder / name).stat().st_size for name in lacking)
+    except OSError:  # `remove_curves` deleted a file that was just listed
+        return
+    if lacking and COVERED * size >= sum(covered.values()):
         with (
             suppress(OSError, sqlite3.Error, ValueError, KeyError, TypeError),
             atomic.replacing(folder / FILE_NAME, make_folders=False) as new,

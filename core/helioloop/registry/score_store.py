@@ -27,6 +27,7 @@ from helioloop.registry.score_index import (
     indexed_bytes,
     places_in,
     plain_lines,
+    score_file_names,
     update_index,
     without_curves,
 )
@@ -56,11 +57,10 @@ def read_scores(folder: Path, *, curves: bool = True) -> dict[Key, CubeScore]:
     """Return the scores in all files of `folder`, by cube name and content hash; without curves it takes less time."""
     for _ in range(_READINGS):
         with suppress(FileNotFoundError):  # `remove_curves` replaced the files that were just listed
-            paths = _score_files(folder)
+            names = score_file_names(folder)
             if not curves:
-                names = {path.name for path in paths}
-                return {key: score for path in paths for key, score in _without_curves(path, names).items()}
-            return {score.key: score for path in paths for score in read_score_file(path)}
+                return {key: score for name in names for key, score in _without_curves(folder / name, names).items()}
+            return {score.key: score for name in names for score in read_score_file(folder / name)}
     raise RegistryError(f"the files in {folder} change again and again; repeat this when nothing prunes them")
 
 
@@ -75,7 +75,7 @@ def read_some_scores(folder: Path, keys: Iterable[Key], *, curves: bool = True) 
     for _ in range(_READINGS):
         with suppress(FileNotFoundError):  # as in `read_scores`
             places, covered = find_places(folder, wanted)
-            names = {path.name for path in _score_files(folder)}
+            names = set(score_file_names(folder))
             if not covered <= names:  # it is of files that were replaced
                 places, covered = {}, frozenset()
             for name in sorted(names - covered):
@@ -106,30 +106,19 @@ def _score_at(folder: Path, place: Place, *, curves: bool) -> CubeScore:
     return _parsed([text], folder / place.file)[0]
 
 
-def _score_files(folder: Path) -> list[Path]:
-    """Return the score files of a folder, oldest first; none where it is absent.
-
-    `Path.glob` finds none in a folder that may not be read, as if nothing were scored; this is a `PermissionError`.
-    """
-    try:
-        names = os.listdir(folder)  # noqa: PTH208 - names are enough, and a request waits
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(folder / name for name in names if name.endswith(".jsonl"))
-
-
 def curve_bytes(folder: Path) -> int:
     """Return how much shorter the files of `folder` are without masking curves, in bytes."""
-    return sum(len(text) - len(without_curves(text)) for text in (path.read_text() for path in _score_files(folder)))
+    texts = ((folder / name).read_text() for name in score_file_names(folder))
+    return sum(len(text) - len(without_curves(text)) for text in texts)
 
 
 def remove_curves(folder: Path) -> None:
     """Replace the files of `folder` by one with the same scores without masking curves; it can be interrupted."""
-    paths = _score_files(folder)
-    if paths:
+    names = score_file_names(folder)
+    if names:
         write_scores(folder, read_scores(folder, curves=False).values())
-    for path in paths:
-        path.unlink(missing_ok=True)
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
     update_index(folder)
 
 
@@ -233,16 +222,15 @@ class StoredScores:
         """Read the files that were not read before, and return the scores of all."""
         with self._lock:
             listed = _settled(folder)
-            paths = _score_files(folder)
-            names = {path.name for path in paths}
+            names = score_file_names(folder)
             read = self._folders.setdefault((project, version), _Folder())
-            if not read.files <= names:  # the model folder was replaced by another one
+            if not read.files <= set(names):  # the model folder was replaced by another one
                 read = self._folders[project, version] = _Folder()
             self._folders.move_to_end((project, version))
-            for path in paths:
-                if path.name not in read.files:
-                    read.scores.update(_without_curves(path, names))
-                    read.files.add(path.name)
+            for name in names:
+                if name not in read.files:
+                    read.scores.update(_without_curves(folder / name, names))
+                    read.files.add(name)
             read.listed = listed
             while len(self._folders) > VERSIONS_IN_MEMORY:
                 self._folders.popitem(last=False)
