@@ -46,7 +46,8 @@ def curve_onset(curves: Curve, *, start: int) -> Emergence | None:
     Notes
     -----
     The frame is at `ONSET_FRACTION` of the ramp fitted to the mean curve. The interval contains it and the middle half
-    of the onsets of the members' own ramps, where they rise; `refine_by_flux_onset` widens it.
+    of the onsets of the members' own ramps, where they rise; `refine_by_flux_onset` widens it. The mean may rise where
+    no member's own ramp does: that explains another, longer and lower part of the member's curve.
     """
     mean = fit_curve(curves.mean(axis=0), start=start)
     if mean.rise < MIN_RISE:
@@ -70,14 +71,15 @@ def make_emergence(frame: int, *, interval_contains: tuple[int, ...], start: int
     frame : int
         The emergence frame.
     interval_contains : tuple of int
-        Frames that the interval contains, besides `frame`.
+        Frames that the interval contains, besides `frame`; none where the interval is that frame.
     start : int
         The frame that the frozen start repeats; an interval that reaches it begins at 0.
     n_frames : int
         Frames on the grid.
     """
     last = n_frames - 1
-    lo, hi = min(frame, *interval_contains), max(frame, *interval_contains)
+    contained = (frame, *interval_contains)
+    lo, hi = min(contained), max(contained)
     return Emergence(
         frame=int(np.clip(frame, start, last)), frame_lo=0 if lo <= start else min(lo, last), frame_hi=min(hi, last)
     )

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from helioloop.emergence.authors_estimate import steepest_frame
-from helioloop.emergence.curve_onset import ONSET_FRACTION, curve_onset, fit_curve
+from helioloop.emergence.curve_onset import MIN_RISE, ONSET_FRACTION, curve_onset, fit_curve
+from helioloop.records.scores import Emergence
 
 START = 30
 
@@ -42,6 +43,15 @@ def test_a_single_member_that_is_far_off_does_not_widen_the_interval() -> None:
     found = curve_onset(np.array([ramp(80, 84)] * 7 + [ramp(200, 204)]), start=START)
     assert found is not None
     assert (found.frame, found.frame_lo, found.frame_hi) == (81, 81, 81)
+
+
+def test_a_mean_that_rises_where_no_member_does_has_an_interval_of_one_frame() -> None:
+    """Both members jump by 0.11 at the last frame; their own ramps are fitted to steps of 0.08, of opposite sign."""
+    first = np.where((np.arange(40) >= 10) & (np.arange(40) < 25), 0.08, 0.0)
+    curves = np.stack([first, 0.08 - first])
+    curves[:, -1] += 0.11
+    assert max(fit_curve(curve, start=0).rise for curve in curves) < MIN_RISE < fit_curve(curves.mean(0), start=0).rise
+    assert curve_onset(curves, start=0) == Emergence(frame=38, frame_lo=38, frame_hi=38)
 
 
 @pytest.mark.parametrize("curve", [np.full(225, 0.8), ramp(90, 98, low=0.9, high=0.1), ramp(90, 98, high=0.15)])

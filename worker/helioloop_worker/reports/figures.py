@@ -165,7 +165,7 @@ def frames_figure(cubes: Sequence[TimedCube], *, n_frames: int) -> str:
 def times_figure(seconds: Sequence[float]) -> str:
     """Return a histogram of the time for one answer, on a logarithmic axis."""
     with drawing(4.8, 2.7) as (figure, (axes,)):
-        lowest, highest = LONG_AXIS_SECONDS[0], max(LONG_AXIS_SECONDS[-1], *seconds)
+        lowest, highest = LONG_AXIS_SECONDS[0], max((LONG_AXIS_SECONDS[-1], *seconds))
         edges = np.geomspace(lowest, highest * 1.001, 25)
         axes.hist(np.clip(seconds, lowest, highest), bins=list(edges), color=NON_EMERGENCE)
         axes.set_xscale("log")
