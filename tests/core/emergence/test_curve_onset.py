@@ -54,6 +54,17 @@ def test_a_mean_that_rises_where_no_member_does_has_an_interval_of_one_frame() -
     assert curve_onset(curves, start=0) == Emergence(frame=38, frame_lo=38, frame_hi=38)
 
 
+@pytest.mark.parametrize("n_frames", [5, 40, 225])
+@pytest.mark.parametrize("n_members", [1, 2, 4])
+def test_noise_gives_no_frame_or_one_inside_its_interval(n_members: int, n_frames: int) -> None:
+    """A hundred times: noise around a half, of 0.1 in the mean, as of networks that have learnt little."""
+    random, noise = np.random.default_rng(3), 0.1 * n_members**0.5
+    curves = np.clip(random.normal(0.5, noise, (100, n_members, n_frames)), 0.0, 1.0)
+    found = [one for one in (curve_onset(some, start=1) for some in curves) if one is not None]
+    assert found
+    assert all(0 <= one.frame_lo <= one.frame <= one.frame_hi < n_frames for one in found)
+
+
 @pytest.mark.parametrize("curve", [np.full(225, 0.8), ramp(90, 98, low=0.9, high=0.1), ramp(90, 98, high=0.15)])
 def test_a_curve_that_does_not_rise_gives_no_time(curve: np.ndarray) -> None:
     """Level, falling, or rising by less than a tenth."""
