@@ -21,6 +21,14 @@ class FoldedLayers:
     ----------
     network : FramesAsChannelsNetwork
         On a CPU, with weights in single precision.
+    size_px : int
+        Side of the frames.
+
+    Attributes
+    ----------
+    side : int
+        Side of the outputs of the first convolution, with one more pixel around them, that the logits depend on: where
+        a side is odd, max pooling drops its last row and column, and what only these are made from is left out.
 
     Notes
     -----
@@ -34,7 +42,9 @@ class FoldedLayers:
     Logits differ from the network's by rounding.
     """
 
-    def __init__(self, network: FramesAsChannelsNetwork) -> None:
+    def __init__(self, network: FramesAsChannelsNetwork, *, size_px: int) -> None:
+        self.side = _side_in_use(network, size_px)
+        self._size_px = size_px
         self._layers: list[Callable[[Tensor], Tensor]] = []
         norm: tuple[Tensor, Tensor] | None = None
         pools = []
@@ -65,12 +75,14 @@ class FoldedLayers:
 
         Parameters
         ----------
-        first : Tensor, shape (batch, size_px + 2, size_px + 2, filters)
-            Outputs of the first convolution, and around them one more pixel of any value. The array is overwritten.
+        first : Tensor, shape (batch, side, side, filters)
+            Outputs of the first convolution, and around them one more pixel of any value, as far as they are in use.
+            The array is overwritten.
         """
         activation, *others = self._layers[: self._n_early]
         x = activation(first)
-        x[:, 0] = x[:, -1] = x[:, :, 0] = x[:, :, -1] = self._border
+        after = self._size_px + 1  # the pixel after the last row, which may not be in use
+        x[:, 0] = x[:, after:] = x[:, :, 0] = x[:, :, after:] = self._border
         x = x.permute(0, 3, 1, 2)
         for layer in others:
             x = layer(x)
@@ -82,6 +94,20 @@ class FoldedLayers:
         for layer in self._layers[self._n_early :]:
             x = layer(x)
         return x[:, 0]
+
+
+def _side_in_use(network: FramesAsChannelsNetwork, size_px: int) -> int:
+    """Return what `FoldedLayers.side` is: the side of the last output, followed back to the first one."""
+    layers = [layer for layer in network.rest if isinstance(layer, nn.Conv2d | nn.MaxPool2d)]
+    side = size_px
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            side += 2 * int(layer.padding[0]) - (layer.kernel_size[0] - 1)
+        else:
+            side //= 2
+    for layer in reversed(layers):
+        side = side + layer.kernel_size[0] - 1 if isinstance(layer, nn.Conv2d) else 2 * side
+    return side
 
 
 def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

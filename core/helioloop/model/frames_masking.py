@@ -28,7 +28,7 @@ def prefix_sum_logits(networks: Sequence[FramesAsChannelsNetwork], frames: Tenso
     Parameters
     ----------
     networks : sequence of FramesAsChannelsNetwork
-        In evaluation mode, on a CPU.
+        Of one architecture, in evaluation mode, on a CPU.
     frames : Tensor, shape (n_frames, size_px, size_px)
         The cube's frames, from `channel_frames`, on a CPU.
     start : int
@@ -48,11 +48,13 @@ def prefix_sum_logits(networks: Sequence[FramesAsChannelsNetwork], frames: Tenso
     So every mask costs two convolutions of one frame instead of one of all n frames. The convolution of one frame is
     the matrix product of its 3×3 neighbourhoods (pixels, 9) and the kernels (9, filters).
     """
+    other_layers = [FoldedLayers(network, size_px=frames.shape[1]) for network in networks]
+    after = other_layers[0].side - frames.shape[1]  # pixels after the last row; negative where that is not in use
+    frames = functional.pad(frames, (2, after, 2, after))
     first_layers = [_FirstLayer(network.first, frames, start=start) for network in networks]
-    other_layers = [FoldedLayers(network) for network in networks]
     logits = []
     for group in torch.arange(start, len(frames)).split(MASKS_PER_GROUP):
-        neighbourhoods = functional.unfold(frames[group, None], 3, padding=2).transpose(1, 2)
+        neighbourhoods = functional.unfold(frames[group, None], 3).transpose(1, 2)
         of_networks = []
         for first, others in zip(first_layers, other_layers, strict=True):
             early = [
@@ -67,14 +69,14 @@ def prefix_sum_logits(networks: Sequence[FramesAsChannelsNetwork], frames: Tenso
 
 
 class _FirstLayer:
-    """The first layer's outputs for one mask after another, on a grid with one more pixel on each side.
+    """The first layer's outputs for one mask after another.
 
     Parameters
     ----------
     layer : nn.Conv2d
         The first convolution.
-    frames : Tensor, shape (n_frames, size_px, size_px)
-        The cube's frames.
+    frames : Tensor, shape (n_frames, side + 2, side + 2)
+        The cube's frames, with one pixel around them that the kernels need beyond the `side` of the outputs.
     start : int
         First mask.
     """
@@ -83,15 +85,15 @@ class _FirstLayer:
         self._kernels = layer.weight.permute(1, 2, 3, 0).flatten(1, 2).contiguous()  # (n_frames, 9, filters)
         # Summed in double precision: the rounding of two hundred float32 additions would change the fifth digit.
         self._later = self._kernels.double().flip(0).cumsum(0).flip(0).float() - self._kernels
-        self._side = frames.shape[1] + 2
+        self._side = frames.shape[1] - 2
         self._prefix = cast("Tensor", layer.bias).repeat(self._side**2, 1)  # (pixels, filters)
         if start:
-            before = functional.conv2d(frames[None, :start], layer.weight[:, :start], padding=2)[0]
+            before = functional.conv2d(frames[None, :start], layer.weight[:, :start])[0]
             self._prefix += before.flatten(1).T
         self._outputs = torch.empty((MASKS_PER_BATCH, *self._prefix.shape))
 
     def outputs(self, masks: Sequence[int], neighbourhoods: Tensor) -> Tensor:
-        """Return the outputs of the next masks, shape (masks, size_px + 2, size_px + 2, filters).
+        """Return the outputs of the next masks, shape (masks, side, side, filters).
 
         They are overwritten by the next call. The neighbourhoods (masks, pixels, 9) are those of the masks' frames.
         """

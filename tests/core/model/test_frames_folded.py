@@ -33,12 +33,12 @@ def both_logits(network: FramesAsChannelsNetwork, first: Tensor) -> tuple[Tensor
     """Logits of the folded layers and of the layers themselves for outputs of the first convolution."""
     with torch.inference_mode():
         expected = network.logits(first)
-        folded = FoldedLayers(network)
-        padded = functional.pad(first, (1, 1, 1, 1), value=7.0).permute(0, 2, 3, 1).contiguous()
-        return folded.logits(folded.early(padded)), expected
+        folded = FoldedLayers(network, size_px=first.shape[-1])
+        padded = functional.pad(first, (1, 1, 1, 1), value=7.0).permute(0, 2, 3, 1)
+        return folded.logits(folded.early(padded[:, : folded.side, : folded.side].contiguous())), expected
 
 
-@pytest.mark.parametrize("size_px", [40, 42, 43, 49])
+@pytest.mark.parametrize("size_px", [40, 42, 43, 44, 49])
 def test_folded_layers_equal_the_network(size_px: int) -> None:
     """On sides that halve and sides that leave a row, and whatever the value around the input."""
     network = random_network(size_px=size_px)
@@ -46,6 +46,12 @@ def test_folded_layers_equal_the_network(size_px: int) -> None:
     spread = float(expected.std())
     torch.testing.assert_close(logits, expected, atol=1e-4 * spread, rtol=0.0)
     assert spread > 0.1
+
+
+@pytest.mark.parametrize(("size_px", "side"), [(40, 42), (43, 42), (44, 42), (48, 50), (49, 50)])
+def test_what_pooling_drops_is_not_computed(size_px: int, side: int) -> None:
+    """All is in use where each side halves: 40 → 20 → 16 → 8 → 4 → 2. In 44 → 22 → 18 → 9, 8 of 9 rows are pooled."""
+    assert FoldedLayers(random_network(size_px=size_px), size_px=size_px).side == side
 
 
 @pytest.mark.parametrize("scale", [1.0, -1.0, 0.0, 1e-20, -1e-40])
@@ -76,9 +82,9 @@ def test_networks_of_few_blocks_are_folded(blocks: int) -> None:
 )
 def test_masked_logits_for_any_number_of_masks(n_frames: int, start: int) -> None:
     """One frame, no frozen frame, one mask, incomplete batches and groups: all as by the network itself."""
-    networks = [random_network(size_px=16, n_frames=n_frames, filters=(3, 4, 5)) for _ in range(2)]
+    networks = [random_network(size_px=18, n_frames=n_frames, filters=(3, 4, 5)) for _ in range(2)]
     nn.init.normal_(networks[1].first.weight)
-    frames = torch.rand(n_frames, 16, 16)
+    frames = torch.rand(n_frames, 18, 18)
     frames[n_frames // 2 :, :5, :7] = 0.5
     with torch.inference_mode():
         logits = prefix_sum_logits(networks, frames, start=start)
@@ -94,4 +100,4 @@ def test_unknown_layers_are_refused() -> None:
     network = random_network(size_px=41)
     network.rest.append(nn.Tanh())
     with pytest.raises(TypeError, match="Tanh"):
-        FoldedLayers(network)
+        FoldedLayers(network, size_px=16)
