@@ -8,7 +8,7 @@
 #   make test-faults                  harm workers at every step and services, and check what is left; up to 50 minutes
 #   make test-images                  build the images of docker/ and run the services of its compose file (root, Debian)
 #   make bench                        time helioloop against plain references and write docs/performance.md; under an hour
-#   make bench-growth                 measure what grows with the number of cubes and write docs/growth.md; an hour
+#   make bench-growth                 measure what grows with the number of cubes and write docs/growth.md; twenty minutes
 #   make bench-science                measure the method on both generators and write docs/science.md; hours on a CPU;
 #                                     can be interrupted
 #   make bench-gpu                    measure training and masking on a GPU into bench-data/gpu.json; some eight minutes

@@ -156,7 +156,7 @@ def _time(seconds: float) -> str:
 def main(sizes: tuple[int, ...]) -> None:
     """Measure each step with 1,000, 10,000 and 100,000 cubes, or with other numbers of CUBES.
 
-    100,000 cubes need about 10 GB of disk in the temporary folder, 3 GB of memory, and more than an hour. Each size
+    100,000 cubes need about 10 GB of disk in the temporary folder, 3 GB of memory, and a quarter of an hour. Each size
     is measured in a process of its own, so that its peak memory is its own; sizes that were measured earlier stay in
     bench-data/growth.json and in the table.
     """
