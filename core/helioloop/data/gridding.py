@@ -119,7 +119,7 @@ def to_grid(cube: Cube, instrument: Instrument) -> Floats:
     -----
     1. *Grid frame.* An observation at t seconds belongs to grid frame ⌊t / cadence_seconds⌋, except where observations
        jitter around the starts of grid frames (see `grid_frames`). Those outside the grid are dropped; of several
-       usable ones in one grid frame the last is kept.
+       usable ones in one grid frame the last is kept, or the last on the disk where no other grid frame shows it.
     2. *Unusable values.* Bad frames (see `bad_frames`), pixels in corner regions (see `corner_regions`), NaN, and
        values below −7000 G, which no field reaches.
        Frames that are corner region all over are bad as well, except before the patch has rotated onto the disk and
@@ -179,7 +179,16 @@ def _usable(name: str, frames: Ints, observed: Floats, instrument: Instrument) -
         )
     refuse_without_values(name, observed, at_corner, np.flatnonzero(good))
     shown = np.flatnonzero(good | _beyond_limb(at_corner, good))
-    return shown, shown[np.append(np.diff(frames[shown]) > 0, True)], at_corner
+    kept = _last_of_each(frames, shown)
+    if not good[kept].any():  # the patch leaves the disk within the only grid frame that shows it
+        kept = _last_of_each(frames, shown[good[shown] | (frames[shown] != frames[good][-1])])
+    return shown, kept, at_corner
+
+
+def _last_of_each(frames: Ints, chosen: Ints) -> Ints:
+    """Return the last one of the chosen observations in each grid frame."""
+    last: Ints = chosen[np.append(np.diff(frames[chosen]) > 0, True)]
+    return last
 
 
 def _frames_on_grid(cube: Cube, instrument: Instrument) -> tuple[Ints, Floats]:

@@ -55,5 +55,6 @@ def authors_estimate(curves: Sequence[Sequence[float]] | Curve, *, start: int) -
 
 
 def steepest_frame(curve: Curve, *, start: int) -> int:
-    """Return the frame at which a masking curve rises most steeply, at least `start`."""
-    return start + int(np.argmax(np.gradient(np.asarray(curve, dtype=np.float64)[start:])))
+    """Return the frame at which a masking curve rises most steeply, at least `start`; `start` if it is the last one."""
+    free = np.asarray(curve, dtype=np.float64)[start:]
+    return start + (int(np.argmax(np.gradient(free))) if len(free) > 1 else 0)

@@ -207,7 +207,8 @@ def audit_rounds(
         ranked = [flipped for cube, flipped in new.items() if cube in shown]
         sampled = [blind[cube] for cube in sample if cube not in reached]
         unsampled = [differs for cube, differs in blind.items() if cube not in reached and cube not in sample]
-        waiting = sum(cube in reached and cube not in verified for cube in record.hidden)
+        # A random check that can no longer be scored has left the audit, and nothing is said about it.
+        waiting = len(reached.intersection(record.disagreement, record.hidden).difference(verified))
         audit = RoundAudit(
             round=number,
             cubes=len(record.disagreement),

@@ -201,12 +201,12 @@ class _Training:
                 self._partial_step(*last)
             self.epochs_done += 1
             yield True
-            if recipe.patience is not None:
+            if run.patience is not None:
                 accuracy = self._accuracy(run.validation)
                 since_best = 0 if accuracy > best[0] else since_best + 1
                 if since_best == 0:
                     best = (accuracy, copy.deepcopy(self.network.state_dict()))
-                elif since_best >= recipe.patience:
+                elif since_best >= run.patience:
                     break
         if best[1]:
             self.network.load_state_dict(best[1])

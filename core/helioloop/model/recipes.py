@@ -96,7 +96,8 @@ class Recipe:
     patience : int or None
         Number of epochs without a better validation accuracy after which the training stops; the best epoch is kept.
         Validation regions are taken from the *training* folds: the wrong labels of the held-out fold must not choose
-        the weights that agree with them. None trains for all epochs on all training cubes.
+        the weights that agree with them. None trains for all epochs on all training cubes; so do members whose training
+        cubes are all of one region.
     reestimate_norm : bool
         Whether batch-norm statistics are re-estimated on the training cubes at the end. After a short training the
         running averages lag behind the weights and shift every probability to one side.

@@ -130,6 +130,8 @@ class TrainingRun:
         Target of each example, on the CPU.
     validation, trained : Tensor of int
         Indices of the examples that the stopping rule validates on, and of those trained on.
+    patience : int or None
+        That of the recipe; None, too, without examples to validate on.
     """
 
     def __init__(
@@ -142,6 +144,7 @@ class TrainingRun:
         self.inputs = examples.inputs
         none = torch.zeros(0, dtype=torch.long)
         self.validation = none if recipe.patience is None else self._draw_validation(examples.groups)
+        self.patience = recipe.patience if len(self.validation) else None
         everything = torch.arange(len(self.targets))
         self.trained = everything[~torch.isin(everything, self.validation)]
 
@@ -163,12 +166,12 @@ class TrainingRun:
                     if schedule is not None:
                         schedule.step()
                 report(epoch + 1, n_epochs, what)
-                if recipe.patience is not None:
+                if self.patience is not None:
                     accuracy = self._validation_accuracy(network)
                     since_best = 0 if accuracy > best[0] else since_best + 1
                     if since_best == 0:
                         best = (accuracy, copy.deepcopy(network.state_dict()))
-                    elif since_best >= recipe.patience:
+                    elif since_best >= self.patience:
                         break
         if best[1]:
             network.load_state_dict(best[1])
@@ -178,10 +181,10 @@ class TrainingRun:
             self._balance(network)
 
     def _draw_validation(self, groups: Sequence[str]) -> Tensor:
-        """Return the indices of the examples of `VALIDATION_FRACTION` of the regions, at least one."""
+        """Return the indices of the examples of `VALIDATION_FRACTION` of the regions: at least one, never all."""
         names = sorted(set(groups))
         order = torch.randperm(len(names), generator=self.generator).tolist()
-        drawn = {names[k] for k in order[: max(1, round(VALIDATION_FRACTION * len(names)))]}
+        drawn = {names[k] for k in order[: min(max(1, round(VALIDATION_FRACTION * len(names))), len(names) - 1)]}
         return torch.tensor([k for k, group in enumerate(groups) if group in drawn], dtype=torch.long)
 
     def _optimiser(

@@ -9,6 +9,7 @@ a real campaign can only estimate (`evaluation.audit`) is known here, so estimat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from helioloop.errors import TooFewLabels
 from helioloop.evaluation.audit import RoundAudit, RoundRecord, audit_rounds
 from helioloop.evaluation.audit_order import audit_order
 from helioloop.evaluation.metrics import Evaluation
@@ -145,7 +146,7 @@ def simulate_campaign(
     Raises
     ------
     TooFewLabels
-        If a class has too few labelled cubes.
+        If a class has too few labelled cubes, perhaps only once labels are corrected: after some rounds.
     """
     labels, n = experiment.crude, len(experiment.cubes)
     order = audit_order(experiment.cubes)
@@ -157,14 +158,20 @@ def simulate_campaign(
     number, closing = 1, False
     while True:
         cubes = [replace(cube, label=labels[cube.name], verified=cube.name in verified) for cube in experiment.cubes]
-        trained = experiment.with_prefix("closing round" if closing else f"round {number}").train(
-            cubes,
-            registry,
-            recipe=recipe,
-            seed=seed,
-            parent=parent,
-            reason=f"round {number} of a campaign with an oracle",
-        )
+        name = "closing round" if closing else f"round {number}"
+        try:
+            trained = experiment.with_prefix(name).train(
+                cubes,
+                registry,
+                recipe=recipe,
+                seed=seed,
+                parent=parent,
+                reason=f"round {number} of a campaign with an oracle",
+            )
+        except TooFewLabels as error:
+            if not verified:
+                raise
+            raise TooFewLabels(f"{name}, with labels corrected by the truth: {error}, in a larger release") from None
         parent = trained.version
         unverified = {cube: label for cube, label in labels.items() if cube not in verified}
         simulated = CampaignRound(

@@ -29,6 +29,9 @@ def to_grid_slowly(cube: Cube, instrument: Instrument) -> np.ndarray | None:
         return None
     shown = np.flatnonzero(good | _beyond_limb(at_corner, good))
     kept = shown[np.append(np.diff(frames[shown]) > 0, True)]
+    if not good[kept].any():
+        shown = np.array([k for k in shown if good[k] or frames[k] not in frames[good]])
+        kept = shown[np.append(np.diff(frames[shown]) > 0, True)]
     frames, observed, at_corner = frames[kept], observed[kept], at_corner[kept]
     scaled = np.clip(observed, -clip, clip) * np.float32(0.5 / clip) + np.float32(0.5)
     usable = (observed >= np.float32(-7000.0)) & ~at_corner

@@ -182,6 +182,28 @@ def test_frames_before_the_patch_reaches_the_disk_are_off_disk(coding: float) ->
     assert np.isnan(gridded).mean(axis=(1, 2)).tolist() == [1.0, 1.0, 0.75, 0.0, 0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "observations", "off_disk_fractions"),
+    [
+        ([310.0, 330.0, 350.0, 420.0], (1, 3), [0.5] * 4 + [1.0] * 3),
+        ([310.0, 330.0, 350.0, 390.0], (1,), [0.5] * 7),
+        ([200.0, 330.0, 350.0, 420.0], (0, 2, 3), [0.5] * 3 + [1.0] * 4),
+    ],
+    ids=["in its only slot", "in the only slot of the cube", "in a later slot"],
+)
+def test_a_patch_that_leaves_the_disk_within_a_slot_is_off_disk_unless_no_other_slot_shows_it(
+    seconds: list[float], observations: tuple[int, ...], off_disk_fractions: list[float]
+) -> None:
+    """Two observations show half of the patch on the disk, the two after them none of it."""
+    limb, blank = QUIET.copy(), np.zeros_like(QUIET)
+    limb[:2] = 0.0
+    cube = _cube([limb, limb + np.where(limb, 5.0, 0.0), blank, blank], seconds)
+    use = frame_use(cube, TOY)
+    assert use.observations == observations
+    assert (use.bad, use.same_slot) == (0, 4 - len(observations))
+    assert np.isnan(to_grid(cube, TOY)).mean(axis=(1, 2)).tolist() == off_disk_fractions
+
+
 def test_active_regions_are_not_bad_frames() -> None:
     """A strong region on a third of the patch and a frame of tripled noise are good; a frame of strong noise is bad."""
     rng = np.random.default_rng(0)

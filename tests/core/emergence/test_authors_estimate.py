@@ -35,6 +35,12 @@ def test_two_members_give_their_mean_and_one_has_no_spread() -> None:
     assert authors_estimate([step(61)], start=START).spread_frames is None
 
 
+@pytest.mark.parametrize("start", [0, 222, 224])
+def test_a_grid_that_is_frozen_up_to_its_end_has_an_estimate(start: int) -> None:
+    """A step at the last frame is steepest there, also where it is the only one that is not frozen."""
+    assert authors_estimate([step(224), step(224)], start=start).members == (224, 224)
+
+
 def test_a_level_curve_has_an_estimate_too() -> None:
     """The authors give each cube a frame; a level curve gives the first one."""
     assert authors_estimate([np.full(225, 0.5)], start=START).members == (START,)

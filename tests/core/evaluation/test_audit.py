@@ -9,6 +9,7 @@ import pytest
 
 from helioloop.evaluation.audit import RoundRecord, audit_rounds
 from helioloop.evaluation.audit_order import audit_order
+from helioloop.evaluation.estimates import Estimate
 from helioloop.evaluation.random_checks import can_wait, choose_random_checks
 from helioloop.records.cubes import CubeInfo
 from helioloop.records.labels import BlindAnswer, CurrentLabel, Label, LabelSource
@@ -310,6 +311,55 @@ def test_blind_answers_alone_give_the_estimate_and_it_is_right(blind_from: int) 
         assert 0.9 - tolerance <= np.mean(hits), (number, np.mean(hits))
         error = np.array(errors[number])
         assert abs(error.mean()) <= 3 * error.std() / math.sqrt(len(error)), (number, error.mean())
+
+
+def test_a_random_check_that_cannot_be_scored_any_more_is_not_counted_among_the_unverified() -> None:
+    """The ranking went past the check x, whose file is damaged later; then all others are verified."""
+    names = [f"c{k:02d}" for k in range(12)]
+    low, answers = dict.fromkeys(names, 0.1), dict.fromkeys(names, False)
+    first = RoundRecord(disagreement={**low, "x": 0.9, "y": 0.8}, verified={"y": True}, blind={}, hidden=["x"])
+    after = {"y": True, **answers}
+    later = RoundRecord(disagreement={**low, "y": 0.8}, verified=after, blind=answers, hidden=["x"])
+    last = audit_rounds([first, later], [*names, "x", "y"])[-1]
+    assert last.wrong_left == Estimate(value=0.0, lo=0.0, hi=0.0)
+    assert last.stop == "every label is verified"
+
+
+def any_rounds(rng: np.random.Generator) -> list[RoundRecord]:
+    """Draw rounds with equal or extreme scores, verified by rank or in any order, and cubes that lose their score."""
+    names = [f"{k}" for k in range(rng.integers(1, 50))]
+    hidden = {name for name in names if rng.random() < 0.2}
+    verified: dict[str, bool] = {}
+    blind: dict[str, bool] = {}
+    records = []
+    for _ in range(rng.integers(1, 5)):
+        values = rng.choice([0.0, 0.5, 1.0], len(names)) if rng.random() < 0.5 else rng.random(len(names))
+        lost = rng.choice([0.0, 0.2, 0.6])
+        scored = {name: float(d) for name, d in zip(names, values, strict=True) if rng.random() >= lost}
+        queue = sorted(scored.keys() - verified.keys(), key=lambda name: -scored[name])
+        queue = queue if rng.random() < 0.5 else [str(name) for name in rng.permutation(queue)]
+        for name in queue[: rng.integers(0, len(queue) + 1) if rng.random() < 0.6 else None]:
+            if name not in hidden or rng.random() < 0.5:
+                verified[name] = bool(rng.random() < 0.3)
+                if name in hidden or rng.random() < 0.9:
+                    blind[name] = verified[name]
+        now = {name: verified[name] for name in scored if name in verified}
+        answers = {name: blind[name] for name in now if name in blind}
+        records.append(RoundRecord(disagreement=scored, verified=now, blind=answers, hidden=hidden))
+    return records
+
+
+def test_no_estimate_is_beyond_the_unverified_labels_and_no_count_beyond_another() -> None:
+    """In three thousand campaigns of any kind, also of one cube, all verified or none."""
+    rng = np.random.default_rng(5)
+    estimates = 0
+    for _ in range(3000):
+        for one in audit_rounds(any_rounds(rng), [f"{k}" for k in range(50)]):
+            assert 0 <= one.hits <= one.ranked <= one.verifications <= one.verified <= one.cubes
+            if one.wrong_left is not None:
+                assert 0 <= one.wrong_left.lo <= one.wrong_left.value <= one.wrong_left.hi <= one.cubes - one.verified
+                estimates += one.verified < one.cubes
+    assert estimates > 10
 
 
 def test_labels_verified_with_the_prediction_visible_give_no_estimate() -> None:

@@ -165,6 +165,17 @@ def test_each_member_stops_by_itself(resident: ResidentFrames) -> None:
     assert max(done for done, _ in reports[:-1]) == 6
 
 
+def test_a_member_whose_cubes_are_all_of_one_region_trains_for_all_epochs(resident: ResidentFrames) -> None:
+    """Nothing is left for the stopping rule then; the other member stops after three epochs of five."""
+    reports: list[int] = []
+    train_together(
+        [replace(member(0), groups=["region"] * len(member(0).chosen)), member(1)], resident, architecture=ARCHITECTURE,
+        recipe=replace(SMALL_PAPER, learning_rate=0.0, patience=2, epochs=5), instrument=SMALL, device=CPU,
+        report=lambda done, *_: reports.append(done), on_trained=lambda *_: None,
+    )  # fmt: skip
+    assert reports[-2:] == [8, 10]
+
+
 def test_recipes_with_augmentations_drawn_on_the_cpu_are_trained_one_after_another() -> None:
     """Of the built-in recipes the two of the authors' CNN train together."""
     together = {

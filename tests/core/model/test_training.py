@@ -127,6 +127,23 @@ def test_the_stopping_rule_stops_and_keeps_the_best_epoch() -> None:
     assert epochs == [1, 2, 3]
 
 
+@pytest.mark.parametrize(("regions", "epochs"), [(1, 4), (2, 3), (16, 3)])
+def test_members_whose_cubes_are_all_of_one_region_train_for_all_epochs(regions: int, epochs: int) -> None:
+    """Where there are more regions, one is left for the stopping rule, which a patience of 2 lets stop after three."""
+    examples, done = appearing_frames(16), []
+    train(
+        replace(examples, groups=[str(k % regions) for k in range(16)]),
+        architecture=find_architecture(SMALL_PAPER.network),
+        recipe=replace(SMALL_PAPER, learning_rate=0.0, patience=2, epochs=4),
+        instrument=SMALL,
+        seed=1,
+        dropout=0.1,
+        device=CPU,
+        report=lambda epoch, *_: done.append(epoch),
+    )
+    assert done[-1] == epochs
+
+
 def test_few_cubes_get_more_epochs() -> None:
     """Quick makes at least 240 steps of 16 cubes; an epoch of paper has each cube four times."""
     assert QUICK.passes(96) == 40

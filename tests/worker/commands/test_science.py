@@ -94,6 +94,27 @@ def test_a_campaign_is_simulated_and_continued(inputs: Inputs, tmp_path: Path) -
     ]
 
 
+def test_a_campaign_whose_corrected_labels_are_too_few_ends_with_the_rounds_before(
+    inputs: Inputs, tmp_path: Path
+) -> None:
+    """By this truth nine cubes emerge, and the first round verifies all: the closing round has nothing to train on."""
+    truth, out = tmp_path / "truth.csv", tmp_path / "campaign.csv"
+    emergences = [row["cube"] for row in read_table(inputs.truth) if row["label"] == "emergence"][:9]
+    labels = {
+        row["cube"]: "emergence" if row["cube"] in emergences else "non-emergence" for row in read_table(inputs.truth)
+    }
+    truth.write_text("".join(["cube,label\n", *(f"{cube},{label}\n" for cube, label in labels.items())]))
+    result = run(
+        "campaign", inputs.release, "--truth", truth, "--model-dir", tmp_path / "models", "--out", out,
+        "--batch-fraction", "1",
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "closing round, with labels corrected by the truth: 9 cubes are labelled emergence; " in result.stderr
+    assert [row["round"] for row in read_table(out)] == ["1"]
+    assert ["1", f"{N_CUBES}", "(100%)"] in [line.split()[:3] for line in result.stdout.splitlines()]
+    assert "3.0% wrong labels: reached after " in result.stdout
+
+
 def test_recipes_are_compared_over_seeds(inputs: Inputs, tmp_path: Path) -> None:
     """One row per training in the CSV, one per recipe on the screen; existing versions are not trained again."""
     out = tmp_path / "compared.csv"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from helioloop.cli import needs_extra, print_table
+from helioloop.errors import TooFewLabels
 from helioloop.model.recipes import RECIPES
 from helioloop.settings import load_settings
 from helioloop_worker.commands.options import FOLDER, FRACTION_OR_ALL, TABLE, release_argument, seed_option
@@ -88,7 +89,8 @@ def campaign(
     disagreement and verifies a batch of them; wrong labels are corrected. Once fewer than three in four cubes of a
     batch were wrong, the next ones contain cubes sampled at random, from which the wrong labels left are estimated. The
     campaign stops when fewer than 10 % of a round's ranked cubes were wrong, or when at most 1.5 % of all labels can
-    still be wrong. Then a closing round trains once more. The same command continues an interrupted campaign.
+    still be wrong. Then a closing round trains once more. The same command continues an interrupted campaign. Where the
+    corrected labels of a small release have too few of a class to train on, the campaign ends with the rounds before.
 
     After each round its audit is printed, as a real campaign would have it. At the end a table has one row per round.
 
@@ -118,8 +120,9 @@ def campaign(
 
     settings = load_settings()
     played: list[CampaignRound] = []
+    ended_by: TooFewLabels | None = None
     with open_runtime(folder.resolve().parent, release=folder) as runtime:
-        for one in simulate_campaign(
+        simulated = simulate_campaign(
             Experiment.open(open_release(folder), truth, runtime, on_doubt=show_doubt),
             Registry(model_dir),
             recipe=RECIPES[recipe].in_epochs(settings.epochs),
@@ -127,12 +130,18 @@ def campaign(
             rounds=rounds,
             batch_fraction=batch_fraction,
             audit_fraction=audit_fraction,
-        ):
-            played.append(one)
-            if out is not None:
-                write_rows(out, [done.row() for done in played])
-            if one.audit is not None:
-                click.echo("\n".join(one.audit.sentences()) + "\n")
+        )
+        try:
+            for one in simulated:
+                played.append(one)
+                if out is not None:
+                    write_rows(out, [done.row() for done in played])
+                if one.audit is not None:
+                    click.echo("\n".join(one.audit.sentences()) + "\n")
+        except TooFewLabels as error:
+            if not played:
+                raise
+            ended_by = error
     print_table(campaign_rows(played))
     click.echo()
     for sentence in goal_sentences(played):
@@ -140,6 +149,8 @@ def campaign(
     if kinds := kind_rows(played):
         click.echo()
         print_table(kinds)
+    if ended_by is not None:
+        raise ended_by
 
 
 @click.command("compare", cls=WritingCommand)
