@@ -359,6 +359,14 @@ def test_a_folder_whose_identity_is_unknown_is_not_called_another_one(
         assert str(SERVED.folder) in found[check].seen.partition(", to compare it with ")[2]
 
 
+def test_a_folder_that_has_no_identity_is_another_one_than_redis_and_workers_serve() -> None:
+    """As the mount point of a disk that is not mounted, while workers of other machines work on it."""
+    change = folder(identity=None, lacks_identity=True)
+    found = {finding.check: finding for finding in examine(replace(SOUND, **change))}
+    for check in ("redis-model-folder", "worker-model-folder"):
+        assert (found[check].verdict, found[check].cause) == (Verdict.WRONG, "another-folder")
+
+
 @pytest.mark.parametrize("is_same_place", [True, False])
 def test_the_own_claim_is_well_however_long_ago_it_was_used(is_same_place: bool) -> None:
     """At the place where it was claimed, and from another host."""

@@ -166,7 +166,7 @@ def _check_folder(facts: Facts) -> Finding:
     served = redis.served
     if served is None or (redis.used_by is None and not redis.is_same_place):
         return ok(FOLDER, "no deployment uses it now")
-    if folder.identity is None:
+    if folder.identity is None and not folder.lacks_identity:
         return not_tried(FOLDER, f"{why_unknown(folder)}, to compare it with {served.shown}, which Redis serves")
     if served.identity == folder.identity:
         return ok(
