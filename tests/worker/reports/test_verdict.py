@@ -9,6 +9,7 @@ import pytest
 from helioloop.evaluation.audit import RoundAudit
 from helioloop.messaging import queues
 from helioloop.registry.last_check import LastCheck
+from helioloop.registry.lost_media import LostMedia
 from helioloop_worker.reports.audit import ProjectAudit
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob, RunningJob
@@ -362,6 +363,12 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "missing-release",
         "Release first (and 1 more), on which versions were trained, is in none of the release roots.",
         "Give the folder its name back",
+    ),
+    "media were lost": (
+        replace(IDLE, lost_media=LostMedia(at=DAY.format(4), releases={"first": 24, "second": 1})),
+        "lost-media",
+        "Videos of 25 cubes, or what is shown beside them, are not in the media folder (release first and 1 more; seen",
+        "run `helioloop ingest first --project 1` where that release is",
     ),
     "weights of the published version are missing": (
         replace(IDLE, damaged="fold0-0.safetensors is missing"),

@@ -19,6 +19,7 @@ from helioloop_worker.loop.seen_project import SeenProject
 from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions, made_elsewhere
 from helioloop_worker.loop.unscored import unscored_chunks
 from helioloop_worker.loop.written_back import require_whole_write_back
+from helioloop_worker.loop.written_screens import has_last_screens
 
 
 def predictions(context: Context, project: int, found: SeenProject) -> str | None:
@@ -31,7 +32,13 @@ def predictions(context: Context, project: int, found: SeenProject) -> str | Non
     if version is not None and (change := changed_controls(context, project, version, state.controls)) is not None:
         why = f"the labelling configuration was changed: {change}; writing the predictions of {version} again"
         return _send_whole_write_back(context, project, version, why)
-    return (_write_back if found.is_complete else _model_version)(context, project, state)
+    if (why := (_write_back if found.is_complete else _model_version)(context, project, state)) is not None:
+        return why
+    model_dir, media = context.settings.model_dir(project), context.settings.media_dir(project)
+    if version is None or has_last_screens(model_dir, media):
+        return None
+    why = "curves and reasons are not those written last, as after a restore of the media folder: writing them again"
+    return _send_whole_write_back(context, project, version, why)
 
 
 def _model_version(context: Context, project: int, state: ProjectState) -> str | None:

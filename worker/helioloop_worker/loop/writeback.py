@@ -30,6 +30,7 @@ from helioloop_worker.loop.written_back import (
     write_written,
     written_now,
 )
+from helioloop_worker.loop.written_screens import note_screens
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
         note_controls(context, project, version, project_state.controls)
+        note_screens(model_dir, context.settings.media_dir(project))
         settle_whole_write_back(model_dir, request)
     written = Written(
         written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, update.unscorable)

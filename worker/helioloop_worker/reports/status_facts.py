@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from helioloop.registry.last_check import LastCheck
+from helioloop.registry.lost_media import LostMedia
 from helioloop_worker.labelstudio.submitted import Submitted
 from helioloop_worker.reports.audit import ProjectAudit
 from helioloop_worker.reports.disk_use import DiskUse
@@ -197,6 +198,8 @@ class ProjectStatus:
     missing_releases : tuple of str
         Releases that are in no release root: of cubes that the published version was trained on, and of cubes of the
         project that only an earlier one was.
+    lost_media : LostMedia or None
+        Cubes whose media files were missing when reconciliation looked last; None where none were.
     other_code : OtherCode or None
         Which learning code made the published version, where that is not the code of now.
     """
@@ -232,6 +235,7 @@ class ProjectStatus:
     damaged_controls: str | None = None
     disk: DiskUse | None = None
     missing_releases: tuple[str, ...] = ()
+    lost_media: LostMedia | None = None
     other_code: OtherCode | None = None
 
     @property

@@ -19,6 +19,7 @@ from helioloop.registry.card import Card
 from helioloop.registry.known_cards import known_card, latest_card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.last_check import LastCheck, read_last_check
+from helioloop.registry.lost_media import read_lost_media
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
 from helioloop.registry.replaced_predictions import read_replaced_predictions
 from helioloop.registry.requested_rounds import oldest_request
@@ -130,6 +131,7 @@ def read_status(
             int(at // DISK_SECONDS),
         ),
         missing_releases=_missing_releases(registry, snapshot, card, settings),
+        lost_media=None if project is None else read_lost_media(registry.root),
         other_code=read_other_code(registry, card),
     )
 

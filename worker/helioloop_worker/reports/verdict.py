@@ -10,6 +10,7 @@ from typing import Final
 
 from helioloop_worker.reports import mending, next_work
 from helioloop_worker.reports.finding import Finding, Found
+from helioloop_worker.reports.lost_media import lost_media
 from helioloop_worker.reports.missing_release import missing_release
 from helioloop_worker.reports.status_facts import ProjectStatus
 
@@ -37,6 +38,7 @@ RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "parked-job": mending.parked_job,
     "failed-job": mending.failed_job,
     "damaged-version": mending.damaged_version,
+    "lost-media": lost_media,
     "missing-release": missing_release,
     "other-code": mending.other_code,
     "set-aside": mending.set_aside,
