@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo
+from helioloop.registry.shown_versions import add_shown_version
 from helioloop.registry.version_names import is_version_name
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
@@ -18,7 +19,6 @@ from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.changed_controls import note_controls
 from helioloop_worker.loop.hiding import hide_random_checks
 from helioloop_worker.loop.screen_files import write_screens
-from helioloop_worker.loop.shown_versions import add_shown_version
 from helioloop_worker.loop.stored_predictions import delete_differing
 from helioloop_worker.loop.unscored import unscored_chunks
 from helioloop_worker.loop.updating import Update, update_predictions

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from helioloop.labelstudio.control_changes import control_changes
 from helioloop.progress import Report
+from helioloop.registry.shown_versions import add_shown_version
 from helioloop_worker.context import Context
 from helioloop_worker.loop.changed_controls import noted_controls
 from helioloop_worker.loop.hiding import hide_new_random_checks
 from helioloop_worker.loop.screen_files import write_screens
-from helioloop_worker.loop.shown_versions import add_shown_version
 from helioloop_worker.loop.stored_predictions import delete_differing
 from helioloop_worker.loop.unscored import unscored_chunks
 from helioloop_worker.loop.updating import Update, update_predictions
