@@ -232,6 +232,17 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         f"were replaced 3 times within a day, the last time at {DAY.format(3)}: another deployment",
         "stop it; then run `helioloop init --project 1` here",
     ),
+    "another deployment has another version shown": (
+        replace(
+            IDLE,
+            contested_predictions=ContestedFacts(
+                version="v0003", replaced=2, last_at=DAY.format(3), next_at=DAY.format(4), other="v0005"
+            ),
+        ),
+        "contested-predictions",
+        "Label Studio showed another version than v0003, such as v0005, 2 times within a day",
+        f"Until {DAY.format(4)} the version that is shown is left.",
+    ),
     "a requested first round is not planned": (
         replace(with_services(INGESTED, events_waiting=3), round_requested_at=DAY.format(3)),
         "unplanned-round",

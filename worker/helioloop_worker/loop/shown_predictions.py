@@ -13,7 +13,7 @@ from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop import updating
 from helioloop_worker.loop.changed_controls import changed_controls
-from helioloop_worker.loop.contested_predictions import is_left
+from helioloop_worker.loop.contested_predictions import is_left, is_shown_or_left
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.seen_project import SeenProject
 from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions, made_elsewhere
@@ -44,7 +44,7 @@ def predictions(context: Context, project: int, found: SeenProject) -> str | Non
 def _model_version(context: Context, project: int, state: ProjectState) -> str | None:
     """Send a write-back where Label Studio shows another version than the published one."""
     version = context.registry(project).published()
-    if version is None or not state.tasks or state.info.model_version == version:
+    if version is None or not state.tasks or is_shown_or_left(context, state.info, version):
         return None
     return _send_whole_write_back(context, project, version, f"{version} is published and not shown: writing back")
 
@@ -93,7 +93,7 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
     outdated = len(updating.outdated(rows, cubes, scores, labels, without=left))
     if wrong := _wrong_rows(rows, version, difference=difference, outdated=outdated):
         return _send_whole_write_back(context, project, version, wrong)
-    if not lacking and (not tasks or state.info.model_version == version):
+    if not lacking and (not tasks or is_shown_or_left(context, state.info, version)):
         return None
     return _send_whole_write_back(context, project, version, _lacking(lacking, version))
 

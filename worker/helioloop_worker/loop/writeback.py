@@ -17,6 +17,7 @@ from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.changed_controls import note_controls
+from helioloop_worker.loop.contested_predictions import say_contested_version
 from helioloop_worker.loop.hiding import hide_random_checks
 from helioloop_worker.loop.screen_files import write_screens
 from helioloop_worker.loop.stored_predictions import delete_differing
@@ -170,12 +171,13 @@ def show_version(context: Context, info: ProjectInfo, version: str) -> None:
     """Let Label Studio show a version in the place of the one that `info` names.
 
     That one is recorded first, because it may be another one than was last written back, as where Label Studio was
-    restored from a backup: its predictions, too, stay for the grace time from now on.
+    restored from a backup: its predictions, too, stay for the grace time from now on. Or another deployment shows it.
     """
     if info.model_version == version:
         return
     if info.model_version is not None and is_version_name(info.model_version):
-        add_shown_version(context.settings.model_dir(info.id), info.model_version)
+        add_shown_version(context.settings.model_dir(info.id), info.model_version, instead_of=version)
+        say_contested_version(context, info.id, version)
     context.label_studio.set_model_version(info.id, version)
 
 

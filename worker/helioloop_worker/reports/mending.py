@@ -219,13 +219,20 @@ def contested_predictions(status: ProjectStatus) -> Found:
     found = status.contested_predictions
     if found is None:
         return []
+    what, cause, left = (
+        f"The predictions of {found.version} in Label Studio were replaced",
+        "another deployment writes into this project, too",
+        "the predictions are left as they are",
+    )
+    if found.other is not None:
+        what = f"Label Studio showed another version than {found.version}, such as {found.other},"
+        cause += ", or somebody chooses the version in its settings"
+        left = "the version that is shown is left"
     return [
         (
-            f"The predictions of {found.version} in Label Studio were replaced {found.replaced} times within a day, "
-            f"the last time at {found.last_at}: another deployment writes into this project, too.",
+            f"{what} {found.replaced} times within a day, the last time at {found.last_at}: {cause}.",
             "Find its worker, as on the machine from which the project was moved, or with a copy of the model folder, "
-            f"and stop it; then run `helioloop init --project {status.project}` here. Until {found.next_at} the "
-            "predictions are left as they are.",
+            f"and stop it; then run `helioloop init --project {status.project}` here. Until {found.next_at} {left}.",
         )
     ]
 

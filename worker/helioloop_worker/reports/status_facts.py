@@ -120,13 +120,15 @@ class LabelFacts:
 class ContestedFacts:
     """Predictions of a version that were replaced `replaced` times within a day, because others stood there each time.
 
-    Until `next_at` they are left as they are.
+    Until `next_at` they are left as they are. `other` is None, or the version that the project showed in the place of
+    this one; then not the predictions were replaced, but the version that is shown.
     """
 
     version: str
     replaced: int
     last_at: str
     next_at: str
+    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
