@@ -190,8 +190,9 @@ def _refusal(held: ServedRoot, own: ServedRoot, used: str | None, settings: Sett
     if used is None:
         return (
             f"{server} was in use for another model folder than the one that is at {own.shown} now, as where its disk "
-            "is not mounted, or where it was restored without model-root-id.txt; mount the disk; where the folder that "
-            "is there now is the right one, stop workers and backend and empty that database (FLUSHDB)"
+            "is not mounted, or where it was made anew or restored without model-root-id.txt; mount the disk; where "
+            "the folder that is there now is the right one, take another database of Redis (REDIS_URL with another "
+            "number at its end, such as …/1), or stop workers and backend and empty that one (FLUSHDB)"
         )
     if held.is_place_of(settings):
         return (

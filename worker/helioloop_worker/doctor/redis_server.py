@@ -83,7 +83,8 @@ _REPLACED_FOLDER = Cause(
     check=FOLDER,
     name="replaced-folder",
     remedy="Mount the disk of HELIOLOOP_MODEL_ROOT, or restore the file model-root-id.txt in it; where the folder "
-    "that is there now is the right one, stop workers and backend and empty that database (FLUSHDB).",
+    "that is there now is the right one, take another database of Redis (such as …/1 in REDIS_URL), or stop workers "
+    "and backend and empty that one (FLUSHDB).",
 )
 _FAILING = Cause(
     check=PERSISTENCE,

@@ -45,8 +45,9 @@ def model_folder(status: ProjectStatus) -> Found:
             (
                 "This model folder is not the one for which Redis was in use, and is at its place: its disk is not "
                 "mounted, or it was made anew or restored without model-root-id.txt.",
-                "Mount the disk. Where the folder that is there now is the right one, stop workers and backend and "
-                f"empty that database of Redis (FLUSHDB). {doctor}",
+                "Mount the disk. Where the folder that is there now is the right one, take another database of Redis "
+                "(REDIS_URL with another number at its end), or stop workers and backend and empty that one (FLUSHDB). "
+                f"{doctor}",
             )
         ]
     if services.foreign_redis is not None:
