@@ -196,6 +196,8 @@ CASES: dict[str, Change] = {
     "backend-address/certificate": {"backend": lost(Fault.CERTIFICATE)},
     "backend-address/no-tls": {"backend": lost(Fault.NO_TLS)},
     "backend-address/other-service": {"backend": Answer(status=200)},
+    "backend-clock/skewed": {"backend": good({"status": "UP"}, skew_seconds=-20.0)},
+    "backend-clock/far-off": {"backend": good({"status": "UP"}, skew_seconds=3600.0)},
     "backend-credentials/half-set": {"settings": settings(basic_auth_password=None)},
     "backend-credentials/refused": {"backend_versions": Answer(status=401, body={"detail": "wrong"})},
     "backend-credentials/not-required": {"backend_open": good({"versions": []})},

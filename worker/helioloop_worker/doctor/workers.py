@@ -100,7 +100,7 @@ def _silence(worker: WorkerFacts) -> str:
             f"the last sign of {worker.name} has a time in the future by this machine's clock, so it may have died "
             "since; compare the clocks"
         )
-    return f"{worker.name} has given no sign for {worker.silent_seconds:.0f} s"
+    return f"{worker.name} has given no sign for {worker.silent_seconds:.0f} s, or its clock is that much behind"
 
 
 def _check_suspended(facts: Facts) -> Finding:
