@@ -221,6 +221,12 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "The worker gpu2:7 works in another model folder",
         "`helioloop doctor --project 1`",
     ),
+    "the token was replaced": (
+        replace(IDLE, no_submitted="Label Studio at http://ls answered 401; set a valid token", is_refused=True),
+        "label-studio",
+        "Label Studio at http://ls answered 401; set a valid token.",
+        "restart the workers where their settings change. `helioloop doctor --project 1` finds the cause.",
+    ),
     "another deployment writes into the project": (
         replace(
             IDLE,

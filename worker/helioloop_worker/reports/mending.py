@@ -71,6 +71,19 @@ def model_folder(status: ProjectStatus) -> Found:
     ]
 
 
+def label_studio(status: ProjectStatus) -> Found:
+    """Find that Label Studio refuses what is asked of it, as a token that was replaced or whose user is gone."""
+    if not status.is_refused or status.no_submitted is None:
+        return []
+    return [
+        (
+            sentence(status.no_submitted),
+            "Correct that, and restart the workers where their settings change. "
+            f"`helioloop doctor --project {status.project}` finds the cause.",
+        )
+    ]
+
+
 def worker(status: ProjectStatus) -> Found:
     """Find queues that no worker serves: first those where most jobs wait."""
     if status.services is None:

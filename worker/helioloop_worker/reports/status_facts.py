@@ -179,6 +179,8 @@ class ProjectStatus:
         What Label Studio counts now; None where it does not answer.
     no_submitted : str or None
         Why it does not, in a sentence.
+    is_refused : bool
+        Whether it answers and refuses: the token, its user or the project.
     audit : ProjectAudit or None
         None before Label Studio was read; without rounds before the first version.
     services : ServiceFacts or None
@@ -227,6 +229,7 @@ class ProjectStatus:
     labels: LabelFacts | None = None
     submitted: Submitted | None = None
     no_submitted: str | None = None
+    is_refused: bool = False
     audit: ProjectAudit | None = None
     services: ServiceFacts | None = None
     no_services: str | None = None

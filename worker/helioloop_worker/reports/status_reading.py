@@ -28,7 +28,7 @@ from helioloop.registry.unusable import find_damage, unusable_versions
 from helioloop.registry.versions import Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
-from helioloop_worker.labelstudio.submitted import try_count
+from helioloop_worker.labelstudio.submitted import Submitted, Uncounted, try_count
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
 from helioloop_worker.reports.configuration import damaged_controls, read_configuration_change
 from helioloop_worker.reports.contested import read_contested
@@ -89,7 +89,7 @@ def read_status(
             services = _services(registry, settings, project, now=at)
         except ServiceError as error:
             reason = hide_secrets(str(error), settings)
-    submitted, no_submitted = (None, None) if project is None or settings is None else try_count(settings, project)
+    counted = None if project is None or settings is None else try_count(settings, project)
     version = registry.published()
     card = None if version is None else known_card(registry, version)
     lacking = None if version is None else find_damage(registry, version)
@@ -114,8 +114,9 @@ def read_status(
         without_predictions=tuple(Path(row.folder).name for row in watched if row.state is WatchState.INGESTED),
         acceptances=() if project is None else _acceptances(registry, snapshot),
         labels=None if snapshot is None else _labels(registry, snapshot),
-        submitted=submitted,
-        no_submitted=no_submitted,
+        submitted=counted if isinstance(counted, Submitted) else None,
+        no_submitted=counted.why if isinstance(counted, Uncounted) else None,
+        is_refused=isinstance(counted, Uncounted) and counted.is_refused,
         audit=None if snapshot is None else _audit(registry.root, audit_stamp(registry, snapshot)),
         services=services,
         no_services=reason,

@@ -31,6 +31,7 @@ def find_all(status: ProjectStatus) -> list[Finding]:
 RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "redis": mending.redis,
     "model-folder": mending.model_folder,
+    "label-studio": mending.label_studio,
     "worker": mending.worker,
     "failed-round": mending.failed_round,
     "configuration": mending.configuration,
