@@ -184,6 +184,7 @@ CASES: dict[str, Change] = {
         )
     },
     "label-studio-answers/unusable": {"shown": Answer(status=500)},
+    "label-studio-answers/no-creator": {**project(created_by=None), "cards": Answer(status=500)},
     "rights/no-project": {"info": Answer(status=404, body={"detail": "Not found."})},
     "rights/forbidden": {"change": NO},
     "backend-address/no-address": {"backend_url": "backend:9090", "backend": lost(Fault.ADDRESS)},
