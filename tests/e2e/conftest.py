@@ -16,13 +16,13 @@ from playwright.sync_api import Browser, sync_playwright
 
 from helioloop.messaging import messages, queues, redis_client
 from helioloop.messaging.job_monitor import outcome_of
+from helioloop.registry.shown_versions import read_shown_versions
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop.synthetic import make_release
 from helioloop_worker.demo.services import DemoServices, Programs
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import set_up
-from helioloop_worker.loop.shown_versions import read_shown_versions
 
 CUBES = 64
 GRACE_SECONDS = 25

@@ -12,6 +12,7 @@ from helioloop.messaging import messages, queues
 from helioloop.records.cubes import CubeInfo
 from helioloop.registry.acceptances import Acceptance
 from helioloop.registry.last_check import ROUND_PLANNING, write_last_check
+from helioloop.registry.lost_media import forget_lost_media
 from helioloop.registry.unscorable import clear_unscorable
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.project import read_project
@@ -111,6 +112,7 @@ def ingest(context: Context, project: int, release: str) -> dict[str, Any]:
     context.registry(project).published()  # raises before tasks are imported for a model folder that cannot be used
     outcome = ingestion.ingest(context, project, release, report=job_report())
     clear_unscorable(context.settings.model_dir(project))
+    forget_lost_media(context.settings.model_dir(project), release)
     forget_failures(context, project)
     version = context.registry(project).published()
     if version is not None:

@@ -5,8 +5,8 @@ from contextlib import suppress
 import redis
 
 from helioloop.messaging import redis_client
-from helioloop.messaging.served_root import claim_redis
-from helioloop.registry.root_identity import make_root_identity
+from helioloop.messaging.served_root import check_redis_is_free, claim_redis
+from helioloop.registry.root_identity import lacks_root_identity, make_root_identity
 from helioloop.settings import Settings
 
 
@@ -40,6 +40,26 @@ def claim_if_it_answers(settings: Settings) -> None:
     try:
         with suppress(redis.RedisError):
             claim_redis(connection, settings, make_model_root(settings))
+    finally:
+        connection.close()
+
+
+def check_if_it_answers(settings: Settings) -> None:
+    """Do nothing unless there is no model root and Redis serves one; nothing is claimed, and no folder is made.
+
+    Raises
+    ------
+    ServiceError
+        Where Redis serves one that is not here, as where a disk is not mounted.
+    SettingsError
+        Where ``redis_url`` is not a Redis URL.
+    """
+    if not lacks_root_identity(settings.model_root):
+        return
+    connection = redis_client.make_client(settings)
+    try:
+        with suppress(redis.RedisError):
+            check_redis_is_free(connection, settings)
     finally:
         connection.close()
 

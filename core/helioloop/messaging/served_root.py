@@ -124,9 +124,7 @@ def claim_redis(connection: redis.Redis, settings: Settings, identity: str | Non
                 if is_recent(held.used_at, now=own.used_at, seconds=RENEWED_SECONDS):
                     return
             elif held is not None:
-                used = why_used(connection, held, now=own.used_at)
-                if used is not None or held.is_place_of(settings):
-                    raise ServiceError(_refusal(held, own, used, settings))
+                _refuse(connection, held, own, settings)
             try:
                 pipeline.multi()
                 pipeline.set(KEY, json.dumps(asdict(own)))
@@ -139,6 +137,28 @@ def claim_redis(connection: redis.Redis, settings: Settings, identity: str | Non
                 plain_url(settings.redis_url), held.shown, own.shown,
             )  # fmt: skip
         return
+
+
+def check_redis_is_free(connection: redis.Redis, settings: Settings) -> None:
+    """Do nothing where a model root in the settings that has no identity yet could claim Redis; nothing is claimed.
+
+    Raises
+    ------
+    ServiceError
+        Where Redis serves another model root, as where the disk of this one is not mounted.
+    redis.RedisError
+        Where Redis does not answer.
+    """
+    held = read_served_root(connection)
+    if held is not None:
+        _refuse(connection, held, ServedRoot.here(settings, ""), settings)
+
+
+def _refuse(connection: redis.Redis, held: ServedRoot, own: ServedRoot, settings: Settings) -> None:
+    """Raise a `ServiceError` where the claim of another model root holds."""
+    used = why_used(connection, held, now=own.used_at)
+    if used is not None or held.is_place_of(settings):
+        raise ServiceError(_refusal(held, own, used, settings))
 
 
 def why_used(connection: redis.Redis, held: ServedRoot, *, now: float) -> str | None:
@@ -170,8 +190,9 @@ def _refusal(held: ServedRoot, own: ServedRoot, used: str | None, settings: Sett
     if used is None:
         return (
             f"{server} was in use for another model folder than the one that is at {own.shown} now, as where its disk "
-            "is not mounted, or where it was restored without model-root-id.txt; mount the disk; where the folder that "
-            "is there now is the right one, stop workers and backend and empty that database (FLUSHDB)"
+            "is not mounted, or where it was made anew or restored without model-root-id.txt; mount the disk; where "
+            "the folder that is there now is the right one, take another database of Redis (REDIS_URL with another "
+            "number at its end, such as …/1), or stop workers and backend and empty that one (FLUSHDB)"
         )
     if held.is_place_of(settings):
         return (

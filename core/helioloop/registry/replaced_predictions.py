@@ -24,34 +24,38 @@ _TIMES: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplacedPredictions:
-    """Predictions of one version that were replaced.
+class Replacements:
+    """What this deployment put in the place of what another one had written into the project.
 
     Parameters
     ----------
     version : str
-        The version whose name they have.
+        The version of this deployment.
     times : tuple of float
         When (Unix seconds), in order; at least one.
-    tasks : frozenset of int
-        Their tasks in Label Studio.
     """
 
     version: str
     times: tuple[float, ...]
-    tasks: frozenset[int]
 
     @property
     def is_contested(self) -> bool:
-        """Whether the same predictions were replaced more than once."""
+        """Whether the same was replaced more than once."""
         return len(self.times) > 1
 
     @property
     def next_at(self) -> float:
-        """From when on they may be replaced again (Unix seconds)."""
+        """From when on it may be replaced again (Unix seconds)."""
         if not self.is_contested:
             return self.times[-1]
         return self.times[-1] + min(FIRST_PAUSE_SECONDS * 2.0 ** (len(self.times) - 2), LONGEST_PAUSE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplacedPredictions(Replacements):
+    """Predictions with the name of one version that were replaced, by their tasks in Label Studio."""
+
+    tasks: frozenset[int]
 
 
 def read_replaced_predictions(model_dir: Path, version: str, *, now: float) -> ReplacedPredictions | None:

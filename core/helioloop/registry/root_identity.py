@@ -48,3 +48,17 @@ def read_root_identity(model_root: Path) -> str | None:
     except OSError:
         return None
     return found.decode() if _WORD.fullmatch(found) else None
+
+
+def lacks_root_identity(model_root: Path) -> bool:
+    """Return whether a model root certainly has no identity: there is no such file, or no such folder.
+
+    False where there is one that is damaged, and where this account may not look: it may be any model root then.
+    """
+    try:
+        (model_root / FILE_NAME).lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False

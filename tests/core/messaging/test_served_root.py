@@ -107,8 +107,9 @@ def test_a_claim_is_not_given_up_to_another_folder_at_its_place(
         ServiceError, match=r"than the one that is at /production/models on .* now.*mount the disk"
     ) as no:
         claim_redis(redis_connection, settings, THEIRS)
-    assert "FLUSHDB" in str(no.value)
     assert "database of its own" not in str(no.value)
+    assert str(no.value).index("mount the disk") < str(no.value).index("take another database of Redis")
+    assert str(no.value).endswith("or stop workers and backend and empty that one (FLUSHDB)")
     claim_redis(redis_connection, settings, OURS)
     redis_connection.flushdb()
     claim_redis(redis_connection, settings, THEIRS)

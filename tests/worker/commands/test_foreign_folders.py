@@ -98,6 +98,7 @@ def test_the_status_says_whose_folder_it_is_and_shows_the_rest(folder: Path) -> 
     assert "v0002" in shown.output
     (line,) = [line for line in shown.output.splitlines() if line.startswith("submitted until now")]
     assert f"unknown: {folder} is not the model folder of project 1" in line
+    assert shown.output.splitlines()[0].split(maxsplit=1)[1].startswith(f"Not well. {folder} is not the model folder")
 
 
 def test_the_own_folder_is_changed(folder: Path, other: ServedLabelStudio) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,8 +16,9 @@ import pytest
 import redis
 from rq import Worker
 
-from helioloop.errors import ReleaseError, WrongUsage
+from helioloop.errors import ReleaseError, ServiceError, WrongUsage
 from helioloop.files.lease import holding
+from helioloop.messaging.served_root import KEY
 from helioloop_worker.commands import services
 from helioloop_worker.demo import leftovers
 from helioloop_worker.demo.demo import LOCK, Demo, _terminable, run
@@ -65,6 +68,26 @@ def test_a_release_that_cannot_be_imported_is_refused_before_anything_is_started
     with pytest.raises(WrongUsage, match="rename the folder"):
         run(demo(folder, own=tmp_path / "synthetic"))
     assert not folder.exists()
+
+
+def test_a_demo_whose_folder_was_deleted_is_told_at_once_to_take_another_database(
+    tmp_path: Path, redis_url: str, redis_connection: redis.Redis
+) -> None:
+    """The Redis that was given serves the deleted folder; minutes later its workers would be refused.
+
+    In another database it goes on, to the program of Label Studio, which is not there.
+    """
+    again, elsewhere = (replace(demo(tmp_path), redis_url=url) for url in (redis_url, f"{redis_url}?db=1"))
+    with pytest.raises(FileNotFoundError):
+        run(again)
+    assert redis_connection.exists(KEY)
+    shutil.rmtree(tmp_path)
+    with pytest.raises(
+        ServiceError, match=r"Redis database of its own \(.*such as …/1\).*REDIS_URL is what --redis-url"
+    ):
+        run(again)
+    with pytest.raises(FileNotFoundError):
+        run(elsewhere)
 
 
 def test_services_that_a_killed_demo_left_running_are_stopped_with_their_children(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ SOUND = Facts(
     hooks=good([HOOK]),
     shown=good({"v0002": 38, "v0001": 40}),
     backend_url=BACKEND,
-    backend=good({"status": "UP"}),
+    backend=good({"status": "UP"}, skew_seconds=0.3),
     backend_open=Answer(status=401, body={"detail": "credentials are missing"}),
     backend_versions=good({"versions": ["v0002"], "helioloop": {"version": __version__, "stamp": "5ta3p"}}),
     backend_setup=good({"model_version": "v0002"}),

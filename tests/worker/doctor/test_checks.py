@@ -184,6 +184,7 @@ CASES: dict[str, Change] = {
         )
     },
     "label-studio-answers/unusable": {"shown": Answer(status=500)},
+    "label-studio-answers/no-creator": {**project(created_by=None), "cards": Answer(status=500)},
     "rights/no-project": {"info": Answer(status=404, body={"detail": "Not found."})},
     "rights/forbidden": {"change": NO},
     "backend-address/no-address": {"backend_url": "backend:9090", "backend": lost(Fault.ADDRESS)},
@@ -196,6 +197,8 @@ CASES: dict[str, Change] = {
     "backend-address/certificate": {"backend": lost(Fault.CERTIFICATE)},
     "backend-address/no-tls": {"backend": lost(Fault.NO_TLS)},
     "backend-address/other-service": {"backend": Answer(status=200)},
+    "backend-clock/skewed": {"backend": good({"status": "UP"}, skew_seconds=-20.0)},
+    "backend-clock/far-off": {"backend": good({"status": "UP"}, skew_seconds=3600.0)},
     "backend-credentials/half-set": {"settings": settings(basic_auth_password=None)},
     "backend-credentials/refused": {"backend_versions": Answer(status=401, body={"detail": "wrong"})},
     "backend-credentials/not-required": {"backend_open": good({"versions": []})},
@@ -357,6 +360,14 @@ def test_a_folder_whose_identity_is_unknown_is_not_called_another_one(
         assert found[check].verdict is Verdict.NOT_TRIED
         assert found[check].seen.startswith(f"because {facts.folder.root} {why}")
         assert str(SERVED.folder) in found[check].seen.partition(", to compare it with ")[2]
+
+
+def test_a_folder_that_has_no_identity_is_another_one_than_redis_and_workers_serve() -> None:
+    """As the mount point of a disk that is not mounted, while workers of other machines work on it."""
+    change = folder(identity=None, lacks_identity=True)
+    found = {finding.check: finding for finding in examine(replace(SOUND, **change))}
+    for check in ("redis-model-folder", "worker-model-folder"):
+        assert (found[check].verdict, found[check].cause) == (Verdict.WRONG, "another-folder")
 
 
 @pytest.mark.parametrize("is_same_place", [True, False])

@@ -240,16 +240,28 @@ def test_a_folder_on_a_full_disk_is_known_all_the_same(own: Settings, redis_conn
     assert findings(replace(read(own), folder=folder))["redis-model-folder"].verdict is Verdict.OK
 
 
-@pytest.mark.parametrize("lost", ["the folder", "its file"])
-def test_a_folder_that_cannot_be_known_is_no_other_one(own: Settings, redis_connection: redis.Redis, lost: str) -> None:
-    """The folder is gone, or the file of its identity was cut off: nobody is told to empty Redis because of that."""
+def test_a_folder_that_cannot_be_known_is_no_other_one(own: Settings, redis_connection: redis.Redis) -> None:
+    """The file of its identity was cut off: nobody is told to empty Redis because of that."""
     claim_redis(redis_connection, own, make_root_identity(own.model_root))
-    if lost == "the folder":
-        shutil.rmtree(own.model_root)
-    else:
-        (own.model_root / ID_NAME).write_text("")
+    (own.model_root / ID_NAME).write_text("")
     found = findings(replace(read(own), folder=read_folder(own, None)))["redis-model-folder"]
     assert found.verdict is Verdict.NOT_TRIED
+
+
+@pytest.mark.parametrize("there", ["an empty folder", "no folder"])
+def test_a_disk_that_is_not_mounted_is_named_before_anything_was_written_in_its_place(
+    own: Settings, redis_connection: redis.Redis, there: str
+) -> None:
+    """As where the doctor is the first command after a restart of the machine: Redis served what was there."""
+    claim = ServedRoot.here(own, str(make_root_identity(own.model_root)))
+    redis_connection.set(KEY, json.dumps(asdict(replace(claim, used_at=time.time() - 86400.0))))
+    shutil.rmtree(own.model_root)
+    if there == "an empty folder":
+        own.model_root.mkdir()
+    found = findings(replace(read(own), folder=read_folder(own, None)))["redis-model-folder"]
+    assert (found.verdict, found.cause) == (Verdict.WRONG, "replaced-folder")
+    assert found.remedy.startswith("Mount the disk of HELIOLOOP_MODEL_ROOT")
+    assert not (own.model_root / ID_NAME).exists()
 
 
 def test_workers_state_their_code_and_device(settings: Settings, redis_connection: redis.Redis) -> None:

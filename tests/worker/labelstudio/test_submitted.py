@@ -12,7 +12,7 @@ from tests.worker.operating.endpoints import serving
 
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio import submitted
-from helioloop_worker.labelstudio.submitted import Submitted, try_count
+from helioloop_worker.labelstudio.submitted import Submitted, Uncounted, try_count
 
 PROJECT = {
     "task_number": 24, "num_tasks_with_annotations": 3, "total_annotations_number": 4, "skipped_annotations_number": 2,
@@ -46,15 +46,14 @@ def url() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def count(url: str, key: str | None, *, project: int = 7) -> Submitted | str | None:
+def count(url: str, key: str | None, *, project: int = 7) -> Submitted | str:
     """Return the counts, or why there are none."""
     secret = None if key is None else SecretStr(key)
-    counts, why = try_count(
+    found = try_count(
         Settings(label_studio_api_key=secret, model_root=Path("unused")).model_copy(update={"label_studio_url": url}),
         project,
     )
-    assert (counts is None) != (why is None)
-    return counts or why
+    return found.why if isinstance(found, Uncounted) else found
 
 
 @pytest.mark.parametrize("key", ["legacy", "a.b.c"])
@@ -103,6 +102,49 @@ def test_an_answer_of_another_project_or_service_is_said(url: str, monkeypatch: 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         said = str(count(f"http://127.0.0.1:{silent.getsockname()[1]}", "legacy"))
     assert "did not answer in time; check that it runs" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_refused"),
+    [
+        (401, b'{"detail": "Invalid token."}', True),
+        (403, b'{"detail": "You do not have permission to perform this action."}', True),
+        (404, b'{"detail": "No Project matches the given query."}', True),
+        (401, b"<html>Authorization required</html>", False),
+        (404, b"default backend - 404", False),
+        (404, b'["detail"]', False),
+        (500, b'{"detail": "database is locked"}', False),
+        (502, b"", False),
+    ],
+)
+@pytest.mark.parametrize("key", ["legacy", "a.b.c"])
+def test_only_what_label_studio_itself_refuses_is_a_refusal(
+    status: int, body: bytes, is_refused: bool, key: str
+) -> None:
+    """A proxy answers in its place while it is away, which passes; so does an error of its own."""
+
+    class Refusing(_Handler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 - http.server's names
+
+    with serving(Refusing) as port:
+        settings = Settings(label_studio_api_key=SecretStr(key), model_root=Path("unused"))
+        found = try_count(settings.model_copy(update={"label_studio_url": f"http://127.0.0.1:{port}"}), 7)
+    assert isinstance(found, Uncounted)
+    assert found.is_refused is is_refused
+
+
+def test_no_token_and_no_answer_are_no_refusal() -> None:
+    """As on a machine that only trains."""
+    for key in (None, SecretStr("legacy")):
+        settings = Settings(label_studio_api_key=key, model_root=Path("unused"))
+        found = try_count(settings.model_copy(update={"label_studio_url": "http://127.0.0.1:1"}), 7)
+        assert isinstance(found, Uncounted)
+        assert not found.is_refused
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

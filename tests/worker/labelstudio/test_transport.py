@@ -62,6 +62,10 @@ def test_a_login_page_in_place_of_an_export_is_not_asked_for_again(peer: Server)
         (Answer(404, {"detail": "Not found."}), "check the project id, and use a token of a user of its organization"),
         (Answer(429, {"detail": "Request was throttled."}), "try again in a minute"),
         (Answer(500, {"detail": "database is locked"}), "read Label Studio's log"),
+        (
+            Answer(500, {"detail": "'NoneType' object has no attribute 'email'"}),
+            "and calls no backend; `helioloop doctor` has the remedy",
+        ),
         (Answer(502, LOGIN_PAGE), "read Label Studio's log"),
     ],
     ids=lambda value: str(value.status) if isinstance(value, Answer) else "",

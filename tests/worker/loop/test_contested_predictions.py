@@ -11,9 +11,10 @@ import redis
 from tests.worker.conftest import CUBES, PROFILE, LoopProject, work
 
 from helioloop.progress import silent
-from helioloop.registry import replaced_predictions
+from helioloop.registry import replaced_predictions, shown_versions
 from helioloop.registry.project_profile import write_project_profile
 from helioloop.registry.replaced_predictions import add_replaced_predictions, read_replaced_predictions
+from helioloop.registry.shown_versions import read_shown_versions
 from helioloop_worker.loop import contested_predictions
 from helioloop_worker.loop.reconcile import reconcile
 from helioloop_worker.loop.writeback import write_back
@@ -25,10 +26,10 @@ MINUTE = 60.0
 
 
 class Clock:
-    """What the time is for replacements, in minutes from the first one."""
+    """What the time is for replacements, in minutes from the first one; whole seconds, which are stored unrounded."""
 
     def __init__(self) -> None:
-        self.begun, self.minutes = time.time(), 0.0
+        self.begun, self.minutes = float(int(time.time())), 0.0
 
     def time(self) -> float:
         """Return the time in Unix seconds."""
@@ -38,7 +39,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr(contested_predictions, "time", found)
+    for module in (contested_predictions, shown_versions):
+        monkeypatch.setattr(module, "time", found)
     return found
 
 
@@ -131,6 +133,45 @@ def test_what_else_is_to_be_written_is_written_meanwhile(first: LoopProject, sec
     first.label_studio.delete_predictions([lost])
     take_turn(first)
     assert lost.task in {row.task for row in first.label_studio.predictions(first.id)}
+
+
+def test_versions_of_two_names_that_are_shown_in_turn_are_said_and_left_too(
+    first: LoopProject, second: LoopProject, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first deployment has trained on: its v0002 and the other's v0001 replace each other as what is shown.
+
+    The other one is of an earlier helioloop, which shows its version at once each time.
+    """
+    write_back(first.context, first.id, first.publish(p_emergence=0.75), report=silent)
+    replaced_at, listed = [], 0
+    for minutes in range(0, 150, 5):
+        clock.minutes = minutes
+        second.label_studio.set_model_version(second.id, "v0001")
+        reconcile(first.context, first.id)
+        work(first)
+        if first.label_studio.project(first.id).model_version == "v0002":
+            replaced_at.append(minutes)
+        listed = len(read_shown_versions(first.model_dir))
+    assert replaced_at == [0, 5, 15, 35, 75, 135]
+    assert listed == 2 + 2 * len(replaced_at)
+    assert "Label Studio showed another version than v0002, now v0001, 2 times within a day" in caplog.text
+    found = causes(first, clock.time())["contested-predictions"]
+    assert "Label Studio showed another version than v0002, such as v0001, 6 times within a day" in found
+    assert f"`helioloop init --project {first.id}`" in found
+    clock.minutes = 135 + 60 + 12
+    assert "contested-predictions" not in causes(first, clock.time())
+
+
+def test_a_rollback_and_a_restored_label_studio_are_not_contested(first: LoopProject) -> None:
+    """What was published in turn, and what was found once, says nothing of another deployment."""
+    write_back(first.context, first.id, first.publish(), report=silent)
+    for version in ("v0001", "v0002", "v0001", "v0002"):
+        first.registry.publish(version, why="rollback")
+        write_back(first.context, first.id, version, report=silent)
+    first.label_studio.set_model_version(first.id, "v0001")
+    write_back(first.context, first.id, "v0002", report=silent)
+    assert "contested-predictions" not in causes(first, time.time())
+    assert first.label_studio.project(first.id).model_version == "v0002"
 
 
 def test_predictions_that_are_replaced_in_parts_are_not_contested(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from helioloop.errors import LabelStudioError, ServiceError
 from helioloop.messaging import messages, queues
 from helioloop.messaging.job_failures import JobFailures
 from helioloop.progress import silent
+from helioloop.registry.shown_versions import read_shown_versions, superseded_since
 from helioloop.registry.unscorable import add_unscorable
 from helioloop_worker import jobs
 from helioloop_worker.loop import unscored, updating, writing
-from helioloop_worker.loop.shown_versions import read_shown_versions, superseded_since
 from helioloop_worker.loop.writeback import write_back
 from helioloop_worker.loop.written_back import require_whole_write_back
 

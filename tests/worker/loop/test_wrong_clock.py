@@ -66,6 +66,23 @@ def test_start_training_is_heard_after_one_that_was_fulfilled_while_the_clock_wa
 
 
 @pytest.mark.usefixtures("tasks")
+def test_start_training_that_a_backend_with_a_late_clock_has_sent_is_not_passed_over_in_silence(
+    loop_project: LoopProject,
+) -> None:
+    """By its time a round has fulfilled it half an hour ago, as one that comes back with an older state of Redis."""
+    context, project = loop_project.context, loop_project.id
+    start_training(loop_project, time.time())
+    plan_round(context, project, report=silent)
+    running = context.state.running(project)
+    assert running is not None
+    context.state.end(project, running.fingerprint)
+    loop_project.clear_queues()
+    said = start_training(loop_project, time.time() - 3600.0)
+    assert said.startswith("no round")
+    assert "the clock of the backend's machine is behind, which `helioloop doctor` shows" in said
+
+
+@pytest.mark.usefixtures("tasks")
 def test_a_round_whose_worker_died_while_the_clock_was_ahead_is_resumed(
     loop_project: LoopProject, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

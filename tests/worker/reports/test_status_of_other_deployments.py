@@ -1,14 +1,19 @@
 """``helioloop status`` where a worker, or all of Redis, is another deployment's; on a real Redis."""
 
 import json
+import shutil
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import click
+import pytest
 from tests.worker.conftest import LoopProject, work
+from tests.worker.shell import run_one_of
 
 from helioloop.messaging import messages, queues
-from helioloop.messaging.served_root import claim_redis
+from helioloop.messaging.served_root import KEY, ServedRoot, claim_redis
 from helioloop.registry.requested_rounds import request_path
 from helioloop.registry.root_identity import FILE_NAME, make_root_identity
 from helioloop_worker.context import Context
@@ -104,6 +109,38 @@ def test_a_model_folder_whose_disk_is_not_mounted_is_named(loop_project: LoopPro
     facts: dict[str, Any] = {}
     read_redis(lambda **read: facts.update(read), settings, timeout_seconds=2.0)
     assert (facts["redis"].served.identity, facts["redis"].is_same_place) == ("b" * 16, True)
+
+
+@pytest.mark.parametrize("there", ["an older project folder", "an empty folder", "no folder"])
+def test_a_disk_that_is_not_mounted_is_named_before_anything_was_written_in_its_place(
+    loop_project: LoopProject, commands: list[click.Command], there: str
+) -> None:
+    """The status is the first command after a restart of the machine; it makes no folder and no identity."""
+    settings = loop_project.context.settings
+    claim = ServedRoot.here(settings, "b" * 16)
+    loop_project.context.connection.set(KEY, json.dumps(asdict(replace(claim, used_at=time.time() - 86400.0))))
+    if there != "an older project folder":
+        shutil.rmtree(settings.model_root)
+    if there == "an empty folder":
+        settings.model_root.mkdir()
+    found = run_one_of(commands, "status", "--project", str(loop_project.id))
+    assert "disk is not mounted" in found.output
+    assert "ount the disk" in found.output
+    assert "helioloop init" not in found.output
+    assert not (settings.model_root / FILE_NAME).exists()
+    assert settings.model_root.exists() is (there != "no folder")
+
+
+def test_a_project_that_was_not_set_up_is_told_so_where_redis_is_free(
+    loop_project: LoopProject, commands: list[click.Command]
+) -> None:
+    """A claim of another place that nobody has used for a day keeps nobody from it."""
+    settings = loop_project.context.settings
+    claim = replace(ServedRoot.here(settings, "b" * 16), folder="/elsewhere", used_at=time.time() - 86400.0)
+    loop_project.context.connection.set(KEY, json.dumps(asdict(claim)))
+    shutil.rmtree(settings.model_root)
+    found = run_one_of(commands, "status", "--project", str(loop_project.id))
+    assert (found.exit_code, "run `helioloop init` first" in found.output) == (2, True)
 
 
 def test_another_deployment_of_equal_path_and_host_name_is_no_disk_that_is_not_mounted(

@@ -9,6 +9,7 @@ import pytest
 from helioloop.evaluation.audit import RoundAudit
 from helioloop.messaging import queues
 from helioloop.registry.last_check import LastCheck
+from helioloop.registry.lost_media import LostMedia
 from helioloop_worker.reports.audit import ProjectAudit
 from helioloop_worker.reports.failing_jobs import FailingJob
 from helioloop_worker.reports.job_status import FailedJob, RunningJob
@@ -220,6 +221,12 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "The worker gpu2:7 works in another model folder",
         "`helioloop doctor --project 1`",
     ),
+    "the token was replaced": (
+        replace(IDLE, no_submitted="Label Studio at http://ls answered 401; set a valid token", is_refused=True),
+        "label-studio",
+        "Label Studio at http://ls answered 401; set a valid token.",
+        "restart the workers where their settings change. `helioloop doctor --project 1` finds the cause.",
+    ),
     "another deployment writes into the project": (
         replace(
             IDLE,
@@ -230,6 +237,17 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "contested-predictions",
         f"were replaced 3 times within a day, the last time at {DAY.format(3)}: another deployment",
         "stop it; then run `helioloop init --project 1` here",
+    ),
+    "another deployment has another version shown": (
+        replace(
+            IDLE,
+            contested_predictions=ContestedFacts(
+                version="v0003", replaced=2, last_at=DAY.format(3), next_at=DAY.format(4), other="v0005"
+            ),
+        ),
+        "contested-predictions",
+        "Label Studio showed another version than v0003, such as v0005, 2 times within a day",
+        f"Until {DAY.format(4)} the version that is shown is left.",
     ),
     "a requested first round is not planned": (
         replace(with_services(INGESTED, events_waiting=3), round_requested_at=DAY.format(3)),
@@ -362,6 +380,12 @@ CASES: dict[str, tuple[ProjectStatus, str, str, str]] = {
         "missing-release",
         "Release first (and 1 more), on which versions were trained, is in none of the release roots.",
         "Give the folder its name back",
+    ),
+    "media were lost": (
+        replace(IDLE, lost_media=LostMedia(at=DAY.format(4), releases={"first": 24, "second": 1})),
+        "lost-media",
+        "Videos of 25 cubes, or what is shown beside them, are not in the media folder (release first and 1 more; seen",
+        "run `helioloop ingest first --project 1` where that release is",
     ),
     "weights of the published version are missing": (
         replace(IDLE, damaged="fold0-0.safetensors is missing"),

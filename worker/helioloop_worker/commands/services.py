@@ -86,7 +86,11 @@ def worker(role: str, check: bool) -> None:
     required=True,
     help="The program label-studio in its own environment.",
 )
-@click.option("--redis-url", type=TEXT, help="Use this Redis instead of starting one; REDIS_URL is not read.")
+@click.option(
+    "--redis-url",
+    type=TEXT,
+    help="Use this Redis instead of starting one, in a database that nothing else uses; REDIS_URL is not read.",
+)
 def demo(backend_python: Path, label_studio: Path, **asked: Any) -> None:
     """Run the whole loop on this machine.
 

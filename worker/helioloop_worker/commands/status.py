@@ -64,6 +64,7 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
     """
     with needs_extra("worker"):
         from helioloop_worker.labelstudio.proxies import check_proxies
+        from helioloop_worker.own_redis import check_if_it_answers
         from helioloop_worker.reports.status import status_lines
         from helioloop_worker.reports.status_json import status_json
         from helioloop_worker.reports.status_reading import read_status
@@ -72,6 +73,8 @@ def status(*, project: int | None, model_dir: Path | None, full: bool, as_json: 
     named = [("--model-dir", registry.root)] if settings is None else settings.folders_of_data()
     _refuse_silent(named)
     if not registry.root.is_dir():
+        if settings is not None:
+            check_if_it_answers(settings)  # as where a disk is not mounted, for which nothing is to be set up
         raise WrongUsage(
             f"{registry.root} is not a folder; name an existing model folder, or run `helioloop init` first"
         )

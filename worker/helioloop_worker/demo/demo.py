@@ -30,7 +30,7 @@ from helioloop_worker.demo.services import ENDING_SIGNALS, DemoServices, Program
 from helioloop_worker.demo.summary import Stopwatch, print_summary, print_what_to_try
 from helioloop_worker.labelstudio.client import LabelStudioClient
 from helioloop_worker.labelstudio.setup import set_up
-from helioloop_worker.own_redis import open_redis
+from helioloop_worker.own_redis import claim_if_it_answers, open_redis
 from helioloop_worker.reports.round_progress import read_round_progress
 from helioloop_worker.terminal import bar_report, bars, follow_all
 
@@ -118,6 +118,7 @@ def _run(demo: Demo) -> None:
         try:
             with stopwatch.stage("Starting Redis, Label Studio and the backend", console):
                 services.start_redis()
+                _claim_redis(services.settings())
                 services.launch_label_studio()
                 services.start_backend()
             with stopwatch.stage(f"Making a release of {demo.n} synthetic cubes", console), bars() as progress:
@@ -150,6 +151,20 @@ def _run(demo: Demo) -> None:
             console.print("\nStopping everything that was started …")
             if not ready:
                 raise ServiceError("the demo was stopped before it was ready; run it again to continue") from None
+
+
+def _claim_redis(settings: Settings) -> None:
+    """Claim Redis before anything is made: one that was given may serve another folder, or this one before it was lost.
+
+    Raises
+    ------
+    ServiceError
+        Where it does.
+    """
+    try:
+        claim_if_it_answers(settings)
+    except ServiceError as error:
+        raise ServiceError(f"{error}; of a demo, REDIS_URL is what --redis-url gives") from None
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from helioloop.messaging import messages
 from helioloop.messaging.job_monitor import outcome_of, running
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.random_checks import blind_cubes
+from helioloop.registry.shown_versions import read_shown_versions
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.labelstudio.client import LabelStudioClient
-from helioloop_worker.loop.shown_versions import read_shown_versions
 
 STALL_SECONDS = 120.0
 """Longest time without a job before the demo reports an error."""

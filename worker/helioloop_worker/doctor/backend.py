@@ -4,12 +4,14 @@ from typing import Any, Final
 
 from helioloop import __version__
 from helioloop_worker.doctor.addresses import Address, plain
+from helioloop_worker.doctor.clocks import Clock
 from helioloop_worker.doctor.facts import Facts
 from helioloop_worker.doctor.finding import Cause, Check, Finding, not_tried, ok, out_of_time
 from helioloop_worker.doctor.folders import silent_folder
 
 ADDRESS: Final = "backend-address"
 CREDENTIALS: Final = "backend-credentials"
+CLOCK: Final = "backend-clock"
 CODE: Final = "backend-code"
 FOLDER: Final = "model-folder"
 SEEN: Final = "model-folder-seen"
@@ -43,6 +45,7 @@ _OPEN = Cause(
     remedy="Restart the backend with HELIOLOOP_BASIC_AUTH_USER and HELIOLOOP_BASIC_AUTH_PASSWORD in its environment, "
     "because it answers without them.",
 )
+_CLOCK = Clock(CLOCK, whose="the backend's")
 _FAILS = Cause(check=CREDENTIALS, name="fails", remedy="Read the log of `helioloop backend`.")
 _OTHER_CODE = Cause(
     check=CODE,
@@ -81,8 +84,8 @@ _OTHER_FOLDER = Cause(
 )
 
 CAUSES: Final = (
-    *_ADDRESS.causes, _OTHER_SERVICE, _HALF_SET, _REFUSED, _OPEN, _FAILS, _OTHER_CODE, _UNKNOWN_CODE, _SILENT,
-    _NOT_WRITABLE, _DAMAGED, _LOST_VERSION, _OTHER_FOLDER,
+    *_ADDRESS.causes, _OTHER_SERVICE, *_CLOCK.causes, _HALF_SET, _REFUSED, _OPEN, _FAILS, _OTHER_CODE, _UNKNOWN_CODE,
+    _SILENT, _NOT_WRITABLE, _DAMAGED, _LOST_VERSION, _OTHER_FOLDER,
 )  # fmt: skip
 
 
@@ -96,6 +99,14 @@ def _check_address(facts: Facts) -> Finding:
     if not answer.has_json or not isinstance(answer.body, dict) or answer.body.get("status") != "UP":
         return _OTHER_SERVICE.found(facts, f"{plain(url)}/health {answer.short}, which is not how the backend answers")
     return ok(ADDRESS, f"{plain(url)} answers")
+
+
+def _check_clock(facts: Facts) -> Finding:
+    """Compare the clock by which events and requests for training are dated."""
+    skew = None if facts.backend is None else facts.backend.skew_seconds
+    if skew is None:
+        return not_tried(CLOCK, "the backend sends no Date")
+    return _CLOCK.compare(facts, skew)
 
 
 def _check_credentials(facts: Facts) -> Finding:
@@ -164,6 +175,7 @@ def _check_seen(facts: Facts) -> Finding:
 
 CHECKS: Final = (
     Check(name=ADDRESS, run=_check_address),
+    Check(name=CLOCK, run=_check_clock, needs=(ADDRESS,)),
     Check(name=CREDENTIALS, run=_check_credentials, needs=(ADDRESS,)),
     Check(name=CODE, run=_check_code, needs=(CREDENTIALS,)),
     Check(name=FOLDER, run=_check_folder),

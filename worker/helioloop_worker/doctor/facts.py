@@ -170,6 +170,8 @@ class FolderFacts:
         HELIOLOOP_MODEL_ROOT.
     identity : str or None
         The identity of that folder; None where it has none yet, or where it cannot be read.
+    lacks_identity : bool
+        Whether it certainly has none, as a folder in which no disk is mounted: it is none that Redis or workers serve.
     stamp : str or None
         What was just written into it; None where nothing could be written.
     fault : str or None
@@ -192,6 +194,7 @@ class FolderFacts:
 
     root: Path
     identity: str | None = None
+    lacks_identity: bool = False
     stamp: str | None = None
     fault: str | None = None
     is_silent: bool = False

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Collection
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from helioloop.files.release_folders import missing_releases
 from helioloop.model.provenance import code_version
 from helioloop.registry.project_profile import read_project_profile
 from helioloop.registry.project_stamp import ProjectStamp
-from helioloop.registry.root_identity import read_root_identity
+from helioloop.registry.root_identity import lacks_root_identity, read_root_identity
 from helioloop.registry.stamp import write_stamp
 from helioloop.registry.unusable import unusable_versions
 from helioloop.registry.versions import Registry
@@ -89,13 +90,13 @@ def read_folder(settings: Settings, project: int | None, silent: Collection[Path
     root = settings.model_root
     if root in silent:
         return FolderFacts(root=root, fault=f"gives {what_is_wrong()}", is_silent=True)
-    root_identity = read_root_identity(root)
+    seen = FolderFacts(root=root, identity=read_root_identity(root), lacks_identity=lacks_root_identity(root))
     try:
         stamp = write_stamp(root)
     except OSError as error:
-        return FolderFacts(root=root, identity=root_identity, fault=error.strerror or str(error))
+        return replace(seen, fault=error.strerror or str(error))
     if project is None:
-        return FolderFacts(root=root, identity=root_identity, stamp=stamp)
+        return replace(seen, stamp=stamp)
     folder = settings.model_dir(project)
     try:
         registry = Registry(folder)
@@ -107,10 +108,9 @@ def read_folder(settings: Settings, project: int | None, silent: Collection[Path
         media_owner = None if is_silent else ProjectStamp.read(settings.media_dir(project), kind="media")
         unusable = unusable_versions(registry)
     except HelioloopError as error:
-        return FolderFacts(root=root, identity=root_identity, stamp=stamp, fault=str(error))
-    return FolderFacts(
-        root=root,
-        identity=root_identity,
+        return replace(seen, stamp=stamp, fault=str(error))
+    return replace(
+        seen,
         stamp=stamp,
         published=published,
         code=None if card is None or is_of_this_code(card) else card.code_version,

@@ -115,11 +115,17 @@ _UNUSABLE = Cause(
     name="unusable",
     remedy="Read Label Studio's log; if it is overloaded, move its database from SQLite to PostgreSQL.",
 )
+_NO_CREATOR = Cause(
+    check=ANSWERS,
+    name="no-creator",
+    remedy="In Label Studio's database, give the project a user that exists, by its id: UPDATE project SET "
+    "created_by_id = USER WHERE id = {project}; until then Label Studio exports no task and calls no backend.",
+)
 
 CAUSES: Final = (
     *_ADDRESS.causes, _REDIRECTED, _WRONG_PATH, _OTHER_SERVICE, _SERVER_ERROR, _UNSPECIFIED, _UNTESTED, _UNKNOWN,
     *_CLOCK.causes, _MISSING, _MALFORMED, _SHORT_LIVED, _EXPIRED, _ENDS_SOON, _REFUSED, _LEGACY_OFF, _NO_PROJECT,
-    _FORBIDDEN, _UNUSABLE,
+    _FORBIDDEN, _UNUSABLE, _NO_CREATOR,
 )  # fmt: skip
 
 
@@ -264,6 +270,9 @@ def _check_rights(facts: Facts) -> Finding:
 
 
 def _check_answers(facts: Facts) -> Finding:
+    project = facts.info.body if facts.info is not None and facts.info.has_json else None
+    if isinstance(project, dict) and project.get("created_by", ...) is None:
+        return _NO_CREATOR.found(facts, f"the account that made project {facts.project} was deleted")
     asked: dict[str, Answer | None] = {
         "the user": facts.user,
         "the project": facts.info,

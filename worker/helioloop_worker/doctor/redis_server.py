@@ -83,7 +83,8 @@ _REPLACED_FOLDER = Cause(
     check=FOLDER,
     name="replaced-folder",
     remedy="Mount the disk of HELIOLOOP_MODEL_ROOT, or restore the file model-root-id.txt in it; where the folder "
-    "that is there now is the right one, stop workers and backend and empty that database (FLUSHDB).",
+    "that is there now is the right one, take another database of Redis (such as …/1 in REDIS_URL), or stop workers "
+    "and backend and empty that one (FLUSHDB).",
 )
 _FAILING = Cause(
     check=PERSISTENCE,
@@ -166,7 +167,7 @@ def _check_folder(facts: Facts) -> Finding:
     served = redis.served
     if served is None or (redis.used_by is None and not redis.is_same_place):
         return ok(FOLDER, "no deployment uses it now")
-    if folder.identity is None:
+    if folder.identity is None and not folder.lacks_identity:
         return not_tried(FOLDER, f"{why_unknown(folder)}, to compare it with {served.shown}, which Redis serves")
     if served.identity == folder.identity:
         return ok(

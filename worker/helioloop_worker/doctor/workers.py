@@ -100,7 +100,7 @@ def _silence(worker: WorkerFacts) -> str:
             f"the last sign of {worker.name} has a time in the future by this machine's clock, so it may have died "
             "since; compare the clocks"
         )
-    return f"{worker.name} has given no sign for {worker.silent_seconds:.0f} s"
+    return f"{worker.name} has given no sign for {worker.silent_seconds:.0f} s, or its clock is that much behind"
 
 
 def _check_suspended(facts: Facts) -> Finding:
@@ -130,7 +130,7 @@ def _check_folder(facts: Facts) -> Finding:
     if not facts.workers:
         return not_tried(FOLDER, "there is no worker")
     own, known = facts.folder, [worker for worker in facts.workers if worker.root_identity is not None]
-    if known and own.identity is None:
+    if known and own.identity is None and not own.lacks_identity:
         seen = ", ".join(dict.fromkeys(f"{worker.model_root}" for worker in known))
         return not_tried(FOLDER, f"{why_unknown(own)}, to compare it with {seen}, in which workers work")
     other = [f"{worker.name} works in {worker.model_root}" for worker in known if worker.root_identity != own.identity]

@@ -23,6 +23,7 @@ from helioloop_worker.labelstudio.proxies import check_proxies, proxy_remedy
 
 TIMEOUT_SECONDS: Final = 3.0
 """Longest wait for one answer; the status is shown without the counts then."""
+_LONGEST_DETAIL: Final = 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +55,30 @@ class ProjectOutline:
     submitted: Submitted
 
 
-def try_count(settings: Settings, project: int) -> tuple[Submitted | None, str | None]:
-    """Return the counts of a project, or None and why there are none; no text contains a secret.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncounted:
+    """Why there are no counts, in a sentence without a secret.
 
-    Those of another project than that of the model folder are none.
+    `is_refused` is true where Label Studio answers and refuses, or has another project of this number than the model
+    folder. Without a token here, or an answer, nothing is known of what the workers get.
     """
+
+    why: str
+    is_refused: bool
+
+
+def try_count(settings: Settings, project: int) -> Submitted | Uncounted:
+    """Return the counts of a project, or why there are none; those of another project are none."""
     try:
         seen = look_at_project(settings, project)
         check_project_identity(
             settings.model_dir(project), project=project, title=seen.title, created_at=seen.created_at, claim=False
         )
-    except (SettingsError, LabelStudioError, RegistryError) as error:
-        return None, str(error)
-    return seen.submitted, None
+    except SettingsError as error:
+        return Uncounted(why=str(error), is_refused=False)
+    except (LabelStudioError, RegistryError) as error:
+        return Uncounted(why=str(error), is_refused=not getattr(error, "may_pass", False))
+    return seen.submitted
 
 
 def look_at_project(settings: Settings, project: int) -> ProjectOutline:
@@ -98,14 +110,16 @@ def look_at_project(settings: Settings, project: int) -> ProjectOutline:
             title=str(found.get("title") or ""), created_at=found.get("created_at"), submitted=submitted
         )
     except urllib.error.HTTPError as error:
-        error.close()  # it is the open answer, too
-        raise LabelStudioError(f"Label Studio at {shown} answered {_refusal(error)}") from None
+        with error:  # it is the open answer, too
+            may_pass = not (error.code in _REMEDIES and _has_detail(error))
+        raise LabelStudioError(f"Label Studio at {shown} answered {_refusal(error)}", may_pass=may_pass) from None
     except OSError as error:
-        raise LabelStudioError(f"Label Studio at {shown} {_cause(error, shown)}") from None
+        raise LabelStudioError(f"Label Studio at {shown} {_cause(error, shown)}", may_pass=True) from None
     except (ValueError, KeyError, TypeError, HTTPException):
         raise LabelStudioError(
             f"{shown} did not answer as Label Studio does; check that HELIOLOOP_LABEL_STUDIO_URL is its own address, "
-            "and that there is no login page or proxy in front of it"
+            "and that there is no login page or proxy in front of it",
+            may_pass=True,
         ) from None
 
 
@@ -126,6 +140,15 @@ def _refusal(error: urllib.error.HTTPError) -> str:
         "Label Studio's own address (http or https?), not that of a login page or proxy in front of it: the access "
         "token goes to no other server"
     )
+
+
+def _has_detail(error: urllib.error.HTTPError) -> bool:
+    """Return whether a refusal is Label Studio's own; a proxy in front of it gives no detail as JSON."""
+    try:
+        found = json.loads(error.read(_LONGEST_DETAIL))
+    except (OSError, ValueError, HTTPException):
+        return False
+    return isinstance(found, dict) and "detail" in found
 
 
 def _cause(error: OSError, url: str) -> str:

@@ -179,6 +179,8 @@ class Transport:
         remedy = _NOT_LABEL_STUDIO if is_from_another else _REMEDIES.get(status or 0, READ_THE_LOG)
         if status == httpx.codes.FORBIDDEN and PRIVATE_ADDRESS.search(detail) is not None:
             remedy = ALLOW_PRIVATE
+        elif httpx.codes.is_server_error(status or 0) and _NO_CREATOR.search(detail) is not None:
+            remedy = _MAKE_CREATOR
         elif not isinstance(body, dict | list):  # Label Studio refuses with JSON
             remedy = proxy_remedy(self.address) or remedy
         text = f"{what}: Label Studio at {self.address} answered {status} {detail[:300]}".rstrip() + f"; {remedy}"
@@ -211,6 +213,12 @@ PRIVATE_ADDRESS: Final = re.compile(r"reserved network address|URL was not allow
 ALLOW_PRIVATE: Final = (
     "the address is in a private network, which Label Studio refuses whatever the token: start Label Studio with "
     "LABEL_STUDIO_ML_BLOCK_LOCAL_IP=false and LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false"
+)
+_NO_CREATOR: Final = re.compile(r"'NoneType' object has no attribute '(email|auth_token)'")
+"""In the text of an error with which Label Studio answers where the account that made the project was deleted."""
+_MAKE_CREATOR: Final = (
+    "the account that made the project was deleted, without which Label Studio exports no task and calls no backend; "
+    "`helioloop doctor` has the remedy"
 )
 _REMEDIES: Mapping[int, str] = {
     401: "the token is wrong or expired: set HELIOLOOP_LABEL_STUDIO_API_KEY to a valid one",

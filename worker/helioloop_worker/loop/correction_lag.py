@@ -6,10 +6,10 @@ from pathlib import Path
 
 from helioloop.messaging.work_figures import LAG_SECONDS, add_to_figure
 from helioloop.registry.label_snapshot import Snapshot
+from helioloop.registry.shown_versions import read_shown_versions
 from helioloop.registry.staging import PLAN_FILE
 from helioloop.registry.versions import Registry
 from helioloop_worker.context import Context
-from helioloop_worker.loop.shown_versions import read_shown_versions
 
 
 def was_shown(model_dir: Path, version: str) -> bool:

@@ -25,6 +25,7 @@ from helioloop.registry.prediction_controls import PREDICTION_CONTROLS, read_pre
 from helioloop.registry.publications import POINTER
 from helioloop.registry.random_checks import RandomChecks, random_checks_path
 from helioloop.registry.score_store import check_score_file
+from helioloop.registry.shown_versions import SHOWN_VERSIONS, read_shown_versions
 from helioloop.registry.staging import ATTEMPTS_FILE, GROWTH_ODDS_FILE, LOCATED, PLAN_FILE, UNLOCATED, Staging
 from helioloop.registry.version_names import FOLDER
 from helioloop_worker.context import Context
@@ -34,7 +35,6 @@ from helioloop_worker.labelstudio.tabs import FILE_NAME as TABS
 from helioloop_worker.labelstudio.tabs import read_tabs
 from helioloop_worker.loop.checked import CHECKED
 from helioloop_worker.loop.damaged_weights import replace_weights
-from helioloop_worker.loop.shown_versions import SHOWN_VERSIONS, read_shown_versions
 from helioloop_worker.loop.written_back import WRITTEN, read_written, require_whole_write_back
 
 DAMAGED: Final = "damaged"

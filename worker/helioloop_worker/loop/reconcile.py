@@ -44,6 +44,7 @@ from helioloop_worker.loop.checked import is_covered
 from helioloop_worker.loop.damage import put_damaged_aside, restore_pointer
 from helioloop_worker.loop.failing import fail_step, repeat_failed, step_key
 from helioloop_worker.loop.late_snapshots import replace_late_snapshot
+from helioloop_worker.loop.lost_media import media
 from helioloop_worker.loop.parked_jobs import keep_parked
 from helioloop_worker.loop.round_requests import requests, resend_planning
 from helioloop_worker.loop.running_ingestions import ingesting
@@ -164,7 +165,7 @@ def _check_project(context: Context, project: int) -> tuple[ProjectInfo | None, 
 
 
 _Step = Callable[[], str | list[str] | None]
-_NEEDS_LABEL_STUDIO: Final = frozenset({"labels", "annotations", "predictions", "superseded"})
+_NEEDS_LABEL_STUDIO: Final = frozenset({"labels", "annotations", "predictions", "media", "superseded"})
 """The steps that read or change Label Studio, by name."""
 
 
@@ -196,6 +197,7 @@ def _steps(context: Context, project: int, info: ProjectInfo | None) -> list[_St
         partial(_labels, context, project, found),
         partial(_annotations, context, project, found),
         partial(predictions, context, project, found),
+        partial(media, context, project, found),
         partial(_acceptance, context, project),
         partial(superseded, context, project),
     ]

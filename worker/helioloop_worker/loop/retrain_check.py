@@ -49,8 +49,9 @@ def check_retraining(context: Context, project: int, *, forced: bool, requested_
     forced : bool
         True where somebody pressed "Start training". The request is written into the model folder first.
     requested_at : float, optional
-        When that was, in Unix seconds. A forced request that a round has fulfilled since is an ordinary check: it came
-        back with an older state of Redis. By default now.
+        When that was, in Unix seconds by the clock of who sent it. A forced request that a round has fulfilled since is
+        an ordinary check, and the outcome says so: it came back with an older state of Redis, or that clock is behind.
+        By default now.
 
     Raises
     ------
@@ -58,8 +59,12 @@ def check_retraining(context: Context, project: int, *, forced: bool, requested_
         Where Label Studio refuses a call or does not answer; the events stay, and reconciliation repeats the check.
     """
     if forced and requested_at is not None and was_fulfilled(context, project, requested_at):
-        log.info("project %d: this request for training was fulfilled before; only the labels are checked", project)
-        forced = False
+        at = datetime.fromtimestamp(requested_at, UTC).isoformat(timespec="seconds")
+        outcome = check_retraining(context, project, forced=False)
+        return (
+            f"{outcome} (the request for training of {at} was fulfilled before; if “Start training” was pressed just "
+            "now, the clock of the backend's machine is behind, which `helioloop doctor` shows)"
+        )
     pending = requests(context, project)
     if forced and context.settings.model_dir(project).is_dir():
         add_request(context, project, forced=True)  # before Label Studio is asked: from now on it cannot get lost

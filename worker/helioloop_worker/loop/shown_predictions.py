@@ -13,12 +13,13 @@ from helioloop_worker.labelstudio.port import PredictionRow
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.loop import updating
 from helioloop_worker.loop.changed_controls import changed_controls
-from helioloop_worker.loop.contested_predictions import is_left
+from helioloop_worker.loop.contested_predictions import is_left, is_shown_or_left
 from helioloop_worker.loop.random_checks import shown_rows
 from helioloop_worker.loop.seen_project import SeenProject
 from helioloop_worker.loop.stored_predictions import difference_sentence, differing_predictions, made_elsewhere
 from helioloop_worker.loop.unscored import unscored_chunks
 from helioloop_worker.loop.written_back import require_whole_write_back
+from helioloop_worker.loop.written_screens import has_last_screens
 
 
 def predictions(context: Context, project: int, found: SeenProject) -> str | None:
@@ -31,13 +32,19 @@ def predictions(context: Context, project: int, found: SeenProject) -> str | Non
     if version is not None and (change := changed_controls(context, project, version, state.controls)) is not None:
         why = f"the labelling configuration was changed: {change}; writing the predictions of {version} again"
         return _send_whole_write_back(context, project, version, why)
-    return (_write_back if found.is_complete else _model_version)(context, project, state)
+    if (why := (_write_back if found.is_complete else _model_version)(context, project, state)) is not None:
+        return why
+    model_dir, media = context.settings.model_dir(project), context.settings.media_dir(project)
+    if version is None or has_last_screens(model_dir, media):
+        return None
+    why = "curves and reasons are not those written last, as after a restore of the media folder: writing them again"
+    return _send_whole_write_back(context, project, version, why)
 
 
 def _model_version(context: Context, project: int, state: ProjectState) -> str | None:
     """Send a write-back where Label Studio shows another version than the published one."""
     version = context.registry(project).published()
-    if version is None or not state.tasks or state.info.model_version == version:
+    if version is None or not state.tasks or is_shown_or_left(context, state.info, version):
         return None
     return _send_whole_write_back(context, project, version, f"{version} is published and not shown: writing back")
 
@@ -86,7 +93,7 @@ def _write_back(context: Context, project: int, state: ProjectState) -> str | No
     outdated = len(updating.outdated(rows, cubes, scores, labels, without=left))
     if wrong := _wrong_rows(rows, version, difference=difference, outdated=outdated):
         return _send_whole_write_back(context, project, version, wrong)
-    if not lacking and (not tasks or state.info.model_version == version):
+    if not lacking and (not tasks or is_shown_or_left(context, state.info, version)):
         return None
     return _send_whole_write_back(context, project, version, _lacking(lacking, version))
 

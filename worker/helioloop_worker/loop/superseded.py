@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from helioloop.registry.shown_versions import superseded_since
 from helioloop_worker.context import Context
-from helioloop_worker.loop.shown_versions import superseded_since
 from helioloop_worker.loop.writing import writing
 
 

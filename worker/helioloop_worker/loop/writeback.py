@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 
 from helioloop.progress import Report
 from helioloop.records.cubes import CubeInfo
+from helioloop.registry.shown_versions import add_shown_version
 from helioloop.registry.version_names import is_version_name
 from helioloop_worker.context import Context
 from helioloop_worker.labelstudio.port import PredictionRow, ProjectInfo
 from helioloop_worker.labelstudio.project import ProjectState
 from helioloop_worker.labelstudio.tabs import update_tabs
 from helioloop_worker.loop.changed_controls import note_controls
+from helioloop_worker.loop.contested_predictions import say_contested_version
 from helioloop_worker.loop.hiding import hide_random_checks
 from helioloop_worker.loop.screen_files import write_screens
-from helioloop_worker.loop.shown_versions import add_shown_version
 from helioloop_worker.loop.stored_predictions import delete_differing
 from helioloop_worker.loop.unscored import unscored_chunks
 from helioloop_worker.loop.updating import Update, update_predictions
@@ -30,6 +31,7 @@ from helioloop_worker.loop.written_back import (
     write_written,
     written_now,
 )
+from helioloop_worker.loop.written_screens import note_screens
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +121,7 @@ def write_back(context: Context, project: int, version: str, *, report: Report) 
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
         note_controls(context, project, version, project_state.controls)
+        note_screens(model_dir, context.settings.media_dir(project))
         settle_whole_write_back(model_dir, request)
     written = Written(
         written=len(entries), present=len(have), chunks=unscored_chunks(project_state, scores, update.unscorable)
@@ -168,12 +171,13 @@ def show_version(context: Context, info: ProjectInfo, version: str) -> None:
     """Let Label Studio show a version in the place of the one that `info` names.
 
     That one is recorded first, because it may be another one than was last written back, as where Label Studio was
-    restored from a backup: its predictions, too, stay for the grace time from now on.
+    restored from a backup: its predictions, too, stay for the grace time from now on. Or another deployment shows it.
     """
     if info.model_version == version:
         return
     if info.model_version is not None and is_version_name(info.model_version):
-        add_shown_version(context.settings.model_dir(info.id), info.model_version)
+        add_shown_version(context.settings.model_dir(info.id), info.model_version, instead_of=version)
+        say_contested_version(context, info.id, version)
     context.label_studio.set_model_version(info.id, version)
 
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from helioloop.labelstudio.control_changes import control_changes
 from helioloop.progress import Report
+from helioloop.registry.shown_versions import add_shown_version
 from helioloop_worker.context import Context
 from helioloop_worker.loop.changed_controls import noted_controls
 from helioloop_worker.loop.hiding import hide_new_random_checks
 from helioloop_worker.loop.screen_files import write_screens
-from helioloop_worker.loop.shown_versions import add_shown_version
 from helioloop_worker.loop.stored_predictions import delete_differing
 from helioloop_worker.loop.unscored import unscored_chunks
 from helioloop_worker.loop.updating import Update, update_predictions
@@ -28,6 +28,7 @@ from helioloop_worker.loop.written_back import (
     write_written,
     written_now,
 )
+from helioloop_worker.loop.written_screens import has_last_screens, note_screens
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
         delete_differing(context, differing, lock, without=deleted)
         add_shown_version(model_dir, version)
         write_written(model_dir, now)
+        note_screens(model_dir, context.settings.media_dir(project))
     chunks = unscored_chunks(whole, scores, update.unscorable, among=new.imported) if new.imported else ()
     log.info(
         "project %d: %s: %d cubes with something new: %d predictions written",
@@ -104,8 +106,8 @@ def write_back_changes(context: Context, project: int, version: str, *, report: 
 
 def _begun(context: Context, project: int, version: str) -> WrittenBack | None:
     """Return what the last write-back covered; None where the next one has to look at all tasks."""
-    model_dir = context.settings.model_dir(project)
-    if needs_whole_write_back(model_dir):
+    model_dir, media = context.settings.model_dir(project), context.settings.media_dir(project)
+    if needs_whole_write_back(model_dir) or not has_last_screens(model_dir, media):
         return None
     before = read_written(model_dir)
     return before if before is not None and before.version == version else None

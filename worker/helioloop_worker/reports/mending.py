@@ -45,8 +45,9 @@ def model_folder(status: ProjectStatus) -> Found:
             (
                 "This model folder is not the one for which Redis was in use, and is at its place: its disk is not "
                 "mounted, or it was made anew or restored without model-root-id.txt.",
-                "Mount the disk. Where the folder that is there now is the right one, stop workers and backend and "
-                f"empty that database of Redis (FLUSHDB). {doctor}",
+                "Mount the disk. Where the folder that is there now is the right one, take another database of Redis "
+                "(REDIS_URL with another number at its end), or stop workers and backend and empty that one (FLUSHDB). "
+                f"{doctor}",
             )
         ]
     if services.foreign_redis is not None:
@@ -66,6 +67,19 @@ def model_folder(status: ProjectStatus) -> Found:
         (
             f"{which} in another model folder than this one, so nothing that it does is seen here.",
             f"Set its HELIOLOOP_MODEL_ROOT to this folder, by an absolute path, and restart it. {doctor}",
+        )
+    ]
+
+
+def label_studio(status: ProjectStatus) -> Found:
+    """Find that Label Studio refuses what is asked of it, as a token that was replaced or whose user is gone."""
+    if not status.is_refused or status.no_submitted is None:
+        return []
+    return [
+        (
+            sentence(status.no_submitted),
+            "Correct that, and restart the workers where their settings change. "
+            f"`helioloop doctor --project {status.project}` finds the cause.",
         )
     ]
 
@@ -219,13 +233,20 @@ def contested_predictions(status: ProjectStatus) -> Found:
     found = status.contested_predictions
     if found is None:
         return []
+    what, cause, left = (
+        f"The predictions of {found.version} in Label Studio were replaced",
+        "another deployment writes into this project, too",
+        "the predictions are left as they are",
+    )
+    if found.other is not None:
+        what = f"Label Studio showed another version than {found.version}, such as {found.other},"
+        cause += ", or somebody chooses the version in its settings"
+        left = "the version that is shown is left"
     return [
         (
-            f"The predictions of {found.version} in Label Studio were replaced {found.replaced} times within a day, "
-            f"the last time at {found.last_at}: another deployment writes into this project, too.",
+            f"{what} {found.replaced} times within a day, the last time at {found.last_at}: {cause}.",
             "Find its worker, as on the machine from which the project was moved, or with a copy of the model folder, "
-            f"and stop it; then run `helioloop init --project {status.project}` here. Until {found.next_at} the "
-            "predictions are left as they are.",
+            f"and stop it; then run `helioloop init --project {status.project}` here. Until {found.next_at} {left}.",
         )
     ]
 

@@ -16,7 +16,7 @@ from helioloop.messaging.messages import PlanRound
 from helioloop.messaging.redis_retrain_state import RedisRetrainState
 from helioloop.messaging.retrain_state import due_at
 from helioloop.messaging.served_root import ServedRoot, read_served_root, root_of, why_used
-from helioloop.registry.root_identity import read_root_identity
+from helioloop.registry.root_identity import lacks_root_identity, read_root_identity
 from helioloop.registry.versions import Registry
 from helioloop.settings import Settings
 from helioloop_worker.reports.failing_jobs import FailingJob, failing_jobs
@@ -57,6 +57,7 @@ class ServiceFacts:
     `failing_jobs` are those that failed and have not succeeded since; each is tried again or parked. `is_planned` says
     whether a job that plans a round waits or runs. `foreign_workers` are those that work in another model folder, each
     as host name and process id; `foreign_redis` is None, or by what all of Redis is in use for another one.
+    Both are left out where the identity of this model folder cannot be read: it may be the same one.
     `was_replaced` is true where Redis was in use for one that was at the place of this one. `no_writes` is None, or why
     Redis, which answers, stores nothing, in a sentence: then no job runs.
     """
@@ -86,7 +87,8 @@ def read_services(
     registered = Worker.all(connection=connection)
     workers = Counter(name for worker in registered for name in worker.queue_names())
     root_identity = read_root_identity(settings.model_root)
-    other = _other_root(connection, root_identity)
+    is_known = root_identity is not None or lacks_root_identity(settings.model_root)
+    other = _other_root(connection, root_identity) if is_known else None
     used = None if other is None else why_used(connection, other, now=now)
     return ServiceFacts(
         events_waiting=0 if pending is None else pending.count,
@@ -107,7 +109,7 @@ def read_services(
         failed_jobs=tuple(failed_jobs(connection, settings, project)),
         failing_jobs=tuple(failing_jobs(connection, settings, project)),
         is_planned=queues.job_status(connection, PlanRound(project=project)) in _TO_COME,
-        foreign_workers=_foreign_workers(connection, registered, root_identity),
+        foreign_workers=_foreign_workers(connection, registered, root_identity) if is_known else (),
         foreign_redis=used,
         was_replaced=other is not None and used is None and other.is_place_of(settings),
         no_writes=no_writes,
@@ -117,18 +119,15 @@ def read_services(
 def _foreign_workers(
     connection: redis.Redis, workers: Sequence[BaseWorker], root_identity: str | None
 ) -> tuple[str, ...]:
-    """Return the workers that state another model root than this one; none where that of this one is unknown."""
-    if root_identity is None:
-        return ()
+    """Return the workers that state another model root than this one, which may have no identity."""
     foreign = [worker for worker in workers if root_of(connection, worker) not in {None, root_identity}]
     return tuple(sorted(f"{worker.hostname or '?'}:{worker.pid or '?'}" for worker in foreign))
 
 
 def _other_root(connection: redis.Redis, root_identity: str | None) -> ServedRoot | None:
-    """Return the other model root for which Redis was claimed last.
+    """Return the other model root for which Redis was claimed last; None where it was for this one, or for none.
 
-    None where it was for this one or for none, and where the identity of this one is unknown, as of a folder that may
-    not be read: that may be the same one.
+    A folder without an identity is another one, such as the mount point of a disk that is not mounted.
     """
     served = read_served_root(connection)
-    return served if served is not None and root_identity not in {None, served.identity} else None
+    return served if served is not None and served.identity != root_identity else None

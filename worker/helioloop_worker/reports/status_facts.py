@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from helioloop.registry.last_check import LastCheck
+from helioloop.registry.lost_media import LostMedia
 from helioloop_worker.labelstudio.submitted import Submitted
 from helioloop_worker.reports.audit import ProjectAudit
 from helioloop_worker.reports.disk_use import DiskUse
@@ -119,13 +120,15 @@ class LabelFacts:
 class ContestedFacts:
     """Predictions of a version that were replaced `replaced` times within a day, because others stood there each time.
 
-    Until `next_at` they are left as they are.
+    Until `next_at` they are left as they are. `other` is None, or the version that the project showed in the place of
+    this one; then not the predictions were replaced, but the version that is shown.
     """
 
     version: str
     replaced: int
     last_at: str
     next_at: str
+    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +179,8 @@ class ProjectStatus:
         What Label Studio counts now; None where it does not answer.
     no_submitted : str or None
         Why it does not, in a sentence.
+    is_refused : bool
+        Whether it answers and refuses: the token, its user or the project.
     audit : ProjectAudit or None
         None before Label Studio was read; without rounds before the first version.
     services : ServiceFacts or None
@@ -197,6 +202,8 @@ class ProjectStatus:
     missing_releases : tuple of str
         Releases that are in no release root: of cubes that the published version was trained on, and of cubes of the
         project that only an earlier one was.
+    lost_media : LostMedia or None
+        Cubes whose media files were missing when reconciliation looked last; None where none were.
     other_code : OtherCode or None
         Which learning code made the published version, where that is not the code of now.
     """
@@ -222,6 +229,7 @@ class ProjectStatus:
     labels: LabelFacts | None = None
     submitted: Submitted | None = None
     no_submitted: str | None = None
+    is_refused: bool = False
     audit: ProjectAudit | None = None
     services: ServiceFacts | None = None
     no_services: str | None = None
@@ -232,6 +240,7 @@ class ProjectStatus:
     damaged_controls: str | None = None
     disk: DiskUse | None = None
     missing_releases: tuple[str, ...] = ()
+    lost_media: LostMedia | None = None
     other_code: OtherCode | None = None
 
     @property

@@ -19,8 +19,8 @@ from helioloop.registry.card import Card
 from helioloop.registry.known_cards import known_card, latest_card
 from helioloop.registry.label_snapshot import Snapshot
 from helioloop.registry.last_check import LastCheck, read_last_check
+from helioloop.registry.lost_media import read_lost_media
 from helioloop.registry.project_profile import find_project_profile, read_project_profile
-from helioloop.registry.replaced_predictions import read_replaced_predictions
 from helioloop.registry.requested_rounds import oldest_request
 from helioloop.registry.staging import Staging
 from helioloop.registry.unscorable import read_unscorable
@@ -28,9 +28,10 @@ from helioloop.registry.unusable import find_damage, unusable_versions
 from helioloop.registry.versions import Registry
 from helioloop.registry.watched import WatchedFolder, WatchState, read_watched
 from helioloop.settings import Settings, plain_url
-from helioloop_worker.labelstudio.submitted import try_count
+from helioloop_worker.labelstudio.submitted import Submitted, Uncounted, try_count
 from helioloop_worker.reports.audit import ProjectAudit, audit_stamp, read_audit
 from helioloop_worker.reports.configuration import damaged_controls, read_configuration_change
+from helioloop_worker.reports.contested import read_contested
 from helioloop_worker.reports.disk_use import DiskUse, read_disk_use
 from helioloop_worker.reports.other_code import read_other_code
 from helioloop_worker.reports.random_checks import count_random_checks
@@ -39,7 +40,6 @@ from helioloop_worker.reports.redaction import hide_secrets, redact
 from helioloop_worker.reports.service_facts import ServiceFacts, read_services
 from helioloop_worker.reports.status_facts import (
     AcceptanceFacts,
-    ContestedFacts,
     CubeReason,
     ExcludedFacts,
     LabelFacts,
@@ -89,7 +89,7 @@ def read_status(
             services = _services(registry, settings, project, now=at)
         except ServiceError as error:
             reason = hide_secrets(str(error), settings)
-    submitted, no_submitted = (None, None) if project is None or settings is None else try_count(settings, project)
+    counted = None if project is None or settings is None else try_count(settings, project)
     version = registry.published()
     card = None if version is None else known_card(registry, version)
     lacking = None if version is None else find_damage(registry, version)
@@ -114,14 +114,17 @@ def read_status(
         without_predictions=tuple(Path(row.folder).name for row in watched if row.state is WatchState.INGESTED),
         acceptances=() if project is None else _acceptances(registry, snapshot),
         labels=None if snapshot is None else _labels(registry, snapshot),
-        submitted=submitted,
-        no_submitted=no_submitted,
+        submitted=counted if isinstance(counted, Submitted) else None,
+        no_submitted=counted.why if isinstance(counted, Uncounted) else None,
+        is_refused=isinstance(counted, Uncounted) and counted.is_refused,
         audit=None if snapshot is None else _audit(registry.root, audit_stamp(registry, snapshot)),
         services=services,
         no_services=reason,
         last_check=None if project is None else _last_check(registry, settings),
         round_requested_at=None if settings is None else _unplanned_request(registry, settings, now=at),
-        contested_predictions=None if settings is None else _contested(registry, version, settings, now=at),
+        contested_predictions=None
+        if settings is None or version is None
+        else read_contested(registry.root, version, now=at, shown_seconds=_seen_to_seconds(settings)),
         configuration=None if project is None else read_configuration_change(registry, version),
         damaged_controls=None if project is None else _damaged_controls(registry, settings),
         disk=_disk(
@@ -130,6 +133,7 @@ def read_status(
             int(at // DISK_SECONDS),
         ),
         missing_releases=_missing_releases(registry, snapshot, card, settings),
+        lost_media=None if project is None else read_lost_media(registry.root),
         other_code=read_other_code(registry, card),
     )
 
@@ -260,25 +264,15 @@ def _last_check(registry: Registry, settings: Settings | None) -> LastCheck | No
     return None if found is None else replace(found, outcome=_redacted(found.outcome, registry, settings))
 
 
-def _contested(registry: Registry, version: str | None, settings: Settings, *, now: float) -> ContestedFacts | None:
-    """Return predictions that another deployment replaces, too, until a reconciliation has found none of it again."""
-    found = None if version is None else read_replaced_predictions(registry.root, version, now=now)
-    if found is None or not found.is_contested or now > found.next_at + MARGIN_SECONDS + 2 * settings.reconcile_seconds:
-        return None
-    return ContestedFacts(
-        version=found.version,
-        replaced=len(found.times),
-        last_at=iso_time(found.times[-1]),
-        next_at=iso_time(found.next_at),
-    )
-
-
 def _unplanned_request(registry: Registry, settings: Settings, *, now: float) -> str | None:
     """Return since when a round is requested; None where that is so short ago that reconciliation may see to it."""
     at = oldest_request(registry.root)
-    if at is None or now - at < MARGIN_SECONDS + 2 * settings.reconcile_seconds:
-        return None
-    return iso_time(at)
+    return None if at is None or now - at < _seen_to_seconds(settings) else iso_time(at)
+
+
+def _seen_to_seconds(settings: Settings) -> float:
+    """Return after how long what reconciliation sees to is done."""
+    return MARGIN_SECONDS + 2 * settings.reconcile_seconds
 
 
 def _missing_releases(

@@ -10,6 +10,7 @@ from typing import Final
 
 from helioloop_worker.reports import mending, next_work
 from helioloop_worker.reports.finding import Finding, Found
+from helioloop_worker.reports.lost_media import lost_media
 from helioloop_worker.reports.missing_release import missing_release
 from helioloop_worker.reports.status_facts import ProjectStatus
 
@@ -30,6 +31,7 @@ def find_all(status: ProjectStatus) -> list[Finding]:
 RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "redis": mending.redis,
     "model-folder": mending.model_folder,
+    "label-studio": mending.label_studio,
     "worker": mending.worker,
     "failed-round": mending.failed_round,
     "configuration": mending.configuration,
@@ -37,6 +39,7 @@ RULES: Final[dict[str, Callable[[ProjectStatus], Found]]] = {
     "parked-job": mending.parked_job,
     "failed-job": mending.failed_job,
     "damaged-version": mending.damaged_version,
+    "lost-media": lost_media,
     "missing-release": missing_release,
     "other-code": mending.other_code,
     "set-aside": mending.set_aside,
