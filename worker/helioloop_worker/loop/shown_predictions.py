@@ -32,8 +32,8 @@ def predictions(context: Context, project: int, found: SeenProject) -> str | Non
     if version is not None and (change := changed_controls(context, project, version, state.controls)) is not None:
         why = f"the labelling configuration was changed: {change}; writing the predictions of {version} again"
         return _send_whole_write_back(context, project, version, why)
-    if (why := (_write_back if found.is_complete else _model_version)(context, project, state)) is not None:
-        return why
+    if (sent := (_write_back if found.is_complete else _model_version)(context, project, state)) is not None:
+        return sent
     model_dir, media = context.settings.model_dir(project), context.settings.media_dir(project)
     if version is None or has_last_screens(model_dir, media):
         return None
