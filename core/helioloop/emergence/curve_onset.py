@@ -47,7 +47,7 @@ def curve_onset(curves: Curve, *, start: int) -> Emergence | None:
     -----
     The frame is at `ONSET_FRACTION` of the ramp fitted to the mean curve. The interval contains it and the middle half
     of the onsets of the members' own ramps, where they rise; `refine_by_flux_onset` widens it. The mean may rise where
-    no member's own ramp does: that explains another, longer and lower part of the member's curve.
+    no member's own ramp does: a member's ramp may fit another part of its curve, which is longer and rises less.
     """
     mean = fit_curve(curves.mean(axis=0), start=start)
     if mean.rise < MIN_RISE:

@@ -23,7 +23,7 @@ class LostMedia:
     at : str
         When reconciliation looked (UTC, ISO 8601).
     releases : mapping of str to int
-        Release -> its number of such cubes; at least one.
+        Release -> its number of such cubes.
     """
 
     at: str
@@ -40,12 +40,12 @@ def read_lost_media(model_dir: Path) -> LostMedia | None:
         return None
 
 
-def write_lost_media(model_dir: Path, lost: LostMedia | None) -> None:
-    """Write the cubes whose media files are missing; without any, there is no file."""
-    if lost is None or not lost.releases:
-        (model_dir / FILE_NAME).unlink(missing_ok=True)
-    else:
+def write_lost_media(model_dir: Path, lost: LostMedia) -> None:
+    """Write the cubes whose media files are missing; where none are, delete the file."""
+    if lost.releases:
         atomic.write_json(model_dir / FILE_NAME, asdict(lost))
+    else:
+        (model_dir / FILE_NAME).unlink(missing_ok=True)
 
 
 def forget_lost_media(model_dir: Path, release: str) -> None:

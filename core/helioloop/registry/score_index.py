@@ -113,7 +113,7 @@ def update_index(folder: Path) -> None:
             covered = {}
         lacking = [name for name in names if name not in covered]
         # A score file that sorts before one in the index would replace a later score.
-        if any(name < max(covered, default="") for name in lacking):
+        if lacking and lacking[0] < max(covered, default=""):
             covered, lacking = {}, names
         size = sum((folder / name).stat().st_size for name in lacking)
     except OSError:  # `remove_curves` deleted a file that was just listed

@@ -111,37 +111,32 @@ def test_norm_statistics_are_those_of_the_training_cubes() -> None:
     torch.testing.assert_close(network.get_buffer("encoder.1.running_mean"), mean, atol=1e-4, rtol=1e-3)
 
 
-def test_the_stopping_rule_stops_and_keeps_the_best_epoch() -> None:
-    """With a learning rate of 0 the accuracy never improves: a patience of 2 allows two epochs after the first."""
+def epochs_without_improvement(examples: Examples, *, at_most: int) -> list[int]:
+    """Train with a patience of 2 and a learning rate of 0, so that the accuracy never improves; the epochs reported."""
     epochs: list[int] = []
     train(
-        appearing_frames(16),
+        examples,
         architecture=find_architecture(SMALL_PAPER.network),
-        recipe=replace(SMALL_PAPER, learning_rate=0.0, patience=2, epochs=20),
+        recipe=replace(SMALL_PAPER, learning_rate=0.0, patience=2, epochs=at_most),
         instrument=SMALL,
         seed=1,
         dropout=0.1,
         device=CPU,
         report=lambda done, *_: epochs.append(done),
     )
-    assert epochs == [1, 2, 3]
+    return epochs
+
+
+def test_the_stopping_rule_stops_and_keeps_the_best_epoch() -> None:
+    """A patience of 2 allows two epochs after the first."""
+    assert epochs_without_improvement(appearing_frames(16), at_most=20) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("regions", "epochs"), [(1, 4), (2, 3), (16, 3)])
 def test_members_whose_cubes_are_all_of_one_region_train_for_all_epochs(regions: int, epochs: int) -> None:
     """Where there are more regions, one is left for the stopping rule, which a patience of 2 lets stop after three."""
-    examples, done = appearing_frames(16), []
-    train(
-        replace(examples, groups=[str(k % regions) for k in range(16)]),
-        architecture=find_architecture(SMALL_PAPER.network),
-        recipe=replace(SMALL_PAPER, learning_rate=0.0, patience=2, epochs=4),
-        instrument=SMALL,
-        seed=1,
-        dropout=0.1,
-        device=CPU,
-        report=lambda epoch, *_: done.append(epoch),
-    )
-    assert done[-1] == epochs
+    examples = replace(appearing_frames(16), groups=[str(k % regions) for k in range(16)])
+    assert epochs_without_improvement(examples, at_most=4) == list(range(1, epochs + 1))
 
 
 def test_few_cubes_get_more_epochs() -> None:

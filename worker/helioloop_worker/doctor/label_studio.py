@@ -271,7 +271,7 @@ def _check_rights(facts: Facts) -> Finding:
 
 def _check_answers(facts: Facts) -> Finding:
     project = facts.info.body if facts.info is not None and facts.info.has_json else None
-    if isinstance(project, dict) and project.get("created_by", ...) is None:
+    if isinstance(project, dict) and "created_by" in project and project["created_by"] is None:
         return _NO_CREATOR.found(facts, f"the account that made project {facts.project} was deleted")
     asked: dict[str, Answer | None] = {
         "the user": facts.user,

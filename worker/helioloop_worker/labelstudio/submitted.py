@@ -76,8 +76,10 @@ def try_count(settings: Settings, project: int) -> Submitted | Uncounted:
         )
     except SettingsError as error:
         return Uncounted(why=str(error), is_refused=False)
-    except (LabelStudioError, RegistryError) as error:
-        return Uncounted(why=str(error), is_refused=not getattr(error, "may_pass", False))
+    except LabelStudioError as error:
+        return Uncounted(why=str(error), is_refused=not error.may_pass)
+    except RegistryError as error:
+        return Uncounted(why=str(error), is_refused=True)
     return seen.submitted
 
 

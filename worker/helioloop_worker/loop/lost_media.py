@@ -35,7 +35,7 @@ def media(context: Context, project: int, found: SeenProject) -> None:
                 project, count(cubes, "cube"), release, context.settings.media_dir(project), release, project,
             )  # fmt: skip
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    write_lost_media(model_dir, LostMedia(at=at, releases=releases) if releases else None)
+    write_lost_media(model_dir, LostMedia(at=at, releases=releases))
 
 
 def count_lost(context: Context, state: ProjectState) -> dict[str, int]:
